@@ -1,0 +1,85 @@
+//! The environment that everything outside `os/` runs in: clock, tasks, sockets, TLS, disk, entropy.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use futures_lite::{AsyncRead, AsyncWrite};
+use pillarbox_core::smtp::server::ask::TlsEvidence;
+use pillarbox_core::store::disk::{DiskDone, DiskOp, FileId};
+use pillarbox_core::time::{Instant, Now};
+
+/// Everything that a Pillarbox server needs from outside. Cheap to clone.
+pub trait Env: Clone + Send + Sync + 'static {
+    /// A byte stream, plain or encrypted.
+    type Stream: Stream;
+    /// A listening socket.
+    type Listener: Send + Sync + 'static;
+    /// A disk: everything below one data directory.
+    type Disk: Disk;
+    /// A certificate with its key, or whatever stands for it.
+    type TlsServer: Clone + Send + Sync + 'static;
+
+    /// Both clocks.
+    fn now(&self) -> Now;
+    /// Completes when the monotonic clock has reached `at`.
+    fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + Unpin + 'static;
+    /// Runs a task to its end, detached. A panic in it ends only the task and is counted.
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static);
+    /// Runs blocking or long work off the executor's threads.
+    fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = T> + Send;
+    /// Fills with unpredictable bytes (predictable ones in the simulation).
+    fn entropy(&self, into: &mut [u8]);
+    /// Opens a listening socket. IPv6 sockets take IPv6 only.
+    fn listen(&self, at: SocketAddr) -> io::Result<Self::Listener>;
+    /// Where it listens (the port, when 0 was asked for).
+    fn local_address(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
+    /// The next connection.
+    fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+    /// Connects.
+    fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// The server's side of a TLS handshake. ALPN: `protocol` when the client offers any and `strict`; else ignored.
+    fn tls_accept(
+        &self,
+        stream: Self::Stream,
+        server: &Self::TlsServer,
+        alpn: Alpn,
+    ) -> impl Future<Output = io::Result<(Self::Stream, TlsEvidence)>> + Send;
+    /// The disk.
+    fn disk(&self) -> &Self::Disk;
+    /// Ends the process at once with this code (70 after a disk error). In the simulation: ends this server.
+    fn exit(&self, code: i32, why: &str) -> !;
+    /// Hashes or checks a password: Argon2id off the executor, something cheap in the simulation.
+    fn password(&self) -> Arc<dyn PasswordHash>;
+}
+
+/// A byte stream of the environment.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+/// What is done with ALPN (`rules.md`): absent = accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alpn {
+    /// Ignored (port 25).
+    Ignore,
+    /// Offered without this one = fatal alert.
+    Require(&'static str),
+}
+
+/// A disk.
+pub trait Disk: Clone + Send + Sync + 'static {
+    /// Performs one operation off the executor's threads. `WriteAt` continues short writes and EINTR.
+    fn perform(&self, op: DiskOp) -> impl Future<Output = DiskDone> + Send;
+    /// Reads without waiting, on this thread: `None` when the bytes are not in memory (`preadv2` with `RWF_NOWAIT`).
+    /// Fewer bytes than asked for only at the file's end.
+    fn read_now(&self, file: FileId, offset: u64, into: &mut [u8]) -> Option<io::Result<usize>>;
+}
+
+/// Password hashing, blocking: called through [`Env::blocking`].
+pub trait PasswordHash: Send + Sync {
+    /// A new hash in PHC form, with this salt.
+    fn hash(&self, password: &str, salt: &[u8; 16]) -> String;
+    /// Whether the password fits the hash.
+    fn verify(&self, password: &str, hash: &str) -> bool;
+}

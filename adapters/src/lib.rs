@@ -1,0 +1,7 @@
+//! Pillarbox's adapters: they bind the sans-IO core to a runtime, sockets, DNS and disks.
+//!
+//! Two layers. `os` names the operating system and smol; nothing else does. Everything else is wiring over the [`env::Env`]
+//! that `os` implements, and runs as well over the simulated one in the `tests` package.
+
+pub mod drive;
+pub mod env;

@@ -1,0 +1,2 @@
+//! The binary: arguments, start, signals.
+fn main() {}

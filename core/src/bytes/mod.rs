@@ -1,0 +1,1 @@
+//! Byte-level syntax: base64, CRLF lines, modified UTF-7.

@@ -1,0 +1,187 @@
+//! IMAP commands as values (RFC 9051 §9, `command`). One parser a family beside this file.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::secret::Secret;
+use crate::store::request::FlagChange;
+use crate::store::{Flags, MailboxName};
+use crate::time::UnixTime;
+
+/// A command's tag, as the client chose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(pub String);
+
+/// A command without its tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// CAPABILITY.
+    Capability,
+    /// NOOP, and CHECK.
+    Noop,
+    /// LOGOUT.
+    Logout,
+    /// STARTTLS.
+    StartTls,
+    /// LOGIN.
+    Login {
+        /// The user name.
+        login: String,
+        /// The password.
+        password: Secret,
+    },
+    /// LIST, and LSUB.
+    List {
+        /// The reference name, as UTF-8.
+        reference: String,
+        /// The pattern with `*` and `%`, as UTF-8.
+        pattern: String,
+        /// LSUB: only subscribed ones, answered as LSUB.
+        lsub: bool,
+    },
+    /// SELECT, EXAMINE.
+    Select {
+        /// Which.
+        mailbox: MailboxName,
+        /// EXAMINE.
+        read_only: bool,
+    },
+    /// CLOSE (expunges silently) and UNSELECT (does not).
+    Close {
+        /// CLOSE.
+        expunge: bool,
+    },
+    /// FETCH, UID FETCH.
+    Fetch {
+        /// Which.
+        set: SequenceSet,
+        /// What: macros are expanded, duplicates removed.
+        items: Vec<FetchItem>,
+        /// UID FETCH.
+        uid: bool,
+    },
+    /// STORE, UID STORE.
+    Store {
+        /// Which.
+        set: SequenceSet,
+        /// How, and what.
+        change: FlagChange,
+        /// `.SILENT`.
+        silent: bool,
+        /// UID STORE.
+        uid: bool,
+    },
+    /// EXPUNGE.
+    Expunge,
+    /// UID EXPUNGE (RFC 4315).
+    UidExpunge(SequenceSet),
+    /// APPEND up to its message literal, which is streamed.
+    Append {
+        /// Where to.
+        mailbox: MailboxName,
+        /// First system flags.
+        flags: Flags,
+        /// First keywords.
+        keywords: Vec<Arc<str>>,
+        /// INTERNALDATE, if given.
+        date: Option<UnixTime>,
+    },
+    /// IDLE (RFC 2177).
+    Idle,
+    /// STATUS.
+    Status {
+        /// Which.
+        mailbox: MailboxName,
+        /// What.
+        items: Vec<StatusItem>,
+    },
+}
+
+/// What STATUS tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StatusItem {
+    /// MESSAGES.
+    Messages,
+    /// RECENT.
+    Recent,
+    /// UIDNEXT.
+    UidNext,
+    /// UIDVALIDITY.
+    UidValidity,
+    /// UNSEEN.
+    Unseen,
+}
+
+/// What FETCH tells (RFC 3501 §6.4.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchItem {
+    /// BODY (structure without extension data).
+    Body,
+    /// BODYSTRUCTURE.
+    BodyStructure,
+    /// ENVELOPE.
+    Envelope,
+    /// FLAGS.
+    Flags,
+    /// INTERNALDATE.
+    InternalDate,
+    /// RFC822: BODY[] under its old name.
+    Rfc822,
+    /// RFC822.HEADER: BODY.PEEK[HEADER] under its old name.
+    Rfc822Header,
+    /// RFC822.SIZE.
+    Rfc822Size,
+    /// RFC822.TEXT: BODY[TEXT] under its old name.
+    Rfc822Text,
+    /// UID.
+    Uid,
+    /// BODY[section]<partial>, BODY.PEEK[section]<partial>.
+    Section {
+        /// Which part of the message.
+        section: Section,
+        /// First octet and greatest length.
+        partial: Option<(u32, u32)>,
+        /// BODY.PEEK: does not set `\Seen`.
+        peek: bool,
+    },
+}
+
+/// `section-spec`: part numbers, and what of that part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Part numbers; empty: the message.
+    pub part: Vec<u32>,
+    /// What of it.
+    pub text: SectionText,
+}
+
+/// What of a part is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SectionText {
+    /// All of it: `BODY[]`, `BODY[1]`.
+    Whole,
+    /// `HEADER`.
+    Header,
+    /// `HEADER.FIELDS (…)`, names as written.
+    HeaderFields(Vec<String>),
+    /// `HEADER.FIELDS.NOT (…)`.
+    HeaderFieldsNot(Vec<String>),
+    /// `TEXT`.
+    Text,
+    /// `MIME`: only behind part numbers.
+    Mime,
+}
+
+/// `sequence-set`: ranges as written; `*` is [`SequenceNumber::Last`]. Never expanded (S33).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceSet(pub Arc<[(SequenceNumber, SequenceNumber)]>);
+
+/// A message number or UID in a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SequenceNumber {
+    /// From 1.
+    Number(u32),
+    /// `*`.
+    Last,
+}

@@ -1,0 +1,4 @@
+//! IMAP (RFC 3501, RFC 9051): framing, commands, responses, a session's view of its mailbox, and the server session.
+
+pub mod command;
+pub mod server;

@@ -1,0 +1,287 @@
+//! What an IMAP server session asks of its host, what it is answered, and what it may be told.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::machine::Slot;
+use crate::message::digest::Digest;
+use crate::secret::Secret;
+use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
+use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
+use crate::store::version::{Changes, Row};
+use crate::store::{AccountId, Flags, Lsn, MailboxKey, MailboxName, Uid};
+use crate::time::UnixTime;
+
+/// What the session needs. The host fills in its own number as `origin` and `watch`.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Effect: run the TLS handshake. Given only with nothing to send and `read` false.
+    StartTls {
+        /// For the outcome.
+        then: Slot<TlsOutcome>,
+    },
+    /// Query: is this the password?
+    VerifyPassword {
+        /// As the client wrote it.
+        login: String,
+        /// The password.
+        password: Secret,
+        /// For the verdict.
+        then: Slot<PasswordVerdict>,
+    },
+    /// Query: the account's mailboxes.
+    Mailboxes {
+        /// Whose.
+        account: AccountId,
+        /// For the list.
+        then: Slot<MailboxList>,
+    },
+    /// Query: open a mailbox; with `watch`, changes are told from this version on by [`Notice::Changed`].
+    Select {
+        /// Whose.
+        account: AccountId,
+        /// Which.
+        name: MailboxName,
+        /// SELECT and EXAMINE; STATUS and APPEND look without watching.
+        watch: bool,
+        /// Takes the `\Recent` messages: SELECT only.
+        take_recent: bool,
+        /// For the mailbox.
+        then: Slot<Opened>,
+    },
+    /// The watch on this mailbox ends. No answer.
+    Unwatch {
+        /// Which.
+        mailbox: MailboxKey,
+    },
+    /// Query: what has changed since this record.
+    Changes {
+        /// Where.
+        mailbox: MailboxKey,
+        /// The last record seen.
+        since: Lsn,
+        /// Takes the `\Recent` messages.
+        take_recent: bool,
+        /// For the changes.
+        then: Slot<Pulled>,
+    },
+    /// Query: the digests of these messages, in this order.
+    Digests {
+        /// Where.
+        mailbox: MailboxKey,
+        /// Which: at most [`crate::limits::RUN_PARTS`].
+        rows: Vec<Row>,
+        /// For the digests.
+        then: Slot<Digests>,
+    },
+    /// Query: open a run of body ranges; they then come as `Input::Body`, one behind the other, without borders. At most
+    /// [`crate::limits::RUN_PARTS`] and [`crate::limits::RUN_BYTES`], unless one range alone is larger. A run ends when all its
+    /// octets have come, or with `Body(Err(_))`.
+    OpenBodies {
+        /// Where.
+        mailbox: MailboxKey,
+        /// The ranges.
+        parts: Vec<BodyRange>,
+        /// For the outcome.
+        then: Slot<BodiesOpened>,
+    },
+    /// Effect: change flags.
+    SetFlags {
+        /// Where.
+        mailbox: MailboxKey,
+        /// Which, ascending.
+        uids: Arc<[Uid]>,
+        /// How.
+        change: FlagChange,
+        /// For the outcome.
+        then: Slot<FlagsSet>,
+    },
+    /// Effect: remove messages with `\Deleted`.
+    Expunge {
+        /// Where.
+        mailbox: MailboxKey,
+        /// Only these.
+        uids: Option<Arc<[Uid]>>,
+        /// For the outcome.
+        then: Slot<ExpungeDone>,
+    },
+    /// Query: open a sink for APPEND's message. A sink that is dropped uncommitted leaves nothing.
+    OpenMessage {
+        /// The literal's size.
+        size: u64,
+        /// For the outcome.
+        then: Slot<SinkOpened>,
+    },
+    /// Drop the open sink. No answer.
+    DropMessage,
+    /// Effect: commit what the open sink holds.
+    CommitAppend {
+        /// Where to.
+        mailbox: MailboxKey,
+        /// First system flags.
+        flags: Flags,
+        /// First keywords.
+        keywords: Vec<Arc<str>>,
+        /// INTERNALDATE.
+        internal_date: UnixTime,
+        /// For the outcome.
+        then: Slot<AppendDone>,
+    },
+}
+
+/// A range of a message's octets (prefix and body are one).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyRange {
+    /// Of which message.
+    pub row: Row,
+    /// First octet.
+    pub start: u64,
+    /// Octets; not beyond the message's size.
+    pub len: u64,
+}
+
+/// What the host says unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// There is more in a watched mailbox (level-triggered: the newest is enough).
+    Changed {
+        /// Which.
+        mailbox: MailboxKey,
+        /// Its newest record.
+        lsn: Lsn,
+    },
+    /// The server stops: BYE at the next command boundary.
+    Shutdown,
+    /// Memory or connections run out: BYE at once.
+    Shed,
+}
+
+/// The account's mailboxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxList(pub Result<Arc<[ListedMailbox]>, Refused>);
+
+/// The opened mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened(pub Result<Selected, Refused>);
+
+/// What has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled(pub Result<PulledChanges, Refused>);
+
+/// Changes, and where `\Recent` begins for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledChanges {
+    /// The changes and the newest version.
+    pub changes: Changes,
+    /// UIDs from here on are `\Recent` for this session, if it took them.
+    pub recent_from: Uid,
+}
+
+/// Digests in the order asked; `None`: the message cannot be read (NO [CONTACTADMIN]) or is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests(pub Vec<Option<Arc<Digest>>>);
+
+/// Whether the run is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodiesOpened {
+    /// Its octets come when `Wait.body` is set.
+    Ready,
+    /// It cannot be opened: NO.
+    Failed(crate::machine::BodyError),
+}
+
+/// What became of STORE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagsSet(pub Result<FlagsSetAt, Refused>);
+
+/// STORE's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagsSetAt {
+    /// Apply changes up to here before the tagged reply.
+    pub lsn: Lsn,
+    /// Not changed because of UNCHANGEDSINCE.
+    pub modified: Vec<Uid>,
+}
+
+/// What became of EXPUNGE: apply changes up to this record before the tagged reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpungeDone(pub Result<Lsn, Refused>);
+
+/// What became of APPEND.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppendDone(pub Result<Appended, Refused>);
+
+/// APPEND's record and APPENDUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Apply changes up to here before the tagged reply, if the mailbox is the selected one.
+    pub lsn: Lsn,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// The new message's UID.
+    pub uid: Uid,
+}
+
+/// The sum of all answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Value {
+    /// To `StartTls`.
+    Tls(TlsOutcome),
+    /// To `VerifyPassword`.
+    Password(PasswordVerdict),
+    /// To `Mailboxes`.
+    Mailboxes(MailboxList),
+    /// To `Select`.
+    Opened(Opened),
+    /// To `Changes`.
+    Pulled(Pulled),
+    /// To `Digests`.
+    Digests(Digests),
+    /// To `OpenBodies`.
+    Bodies(BodiesOpened),
+    /// To `SetFlags`.
+    Flags(FlagsSet),
+    /// To `Expunge`.
+    Expunged(ExpungeDone),
+    /// To `OpenMessage`.
+    Sink(SinkOpened),
+    /// To `CommitAppend`.
+    Appended(AppendDone),
+}
+
+macro_rules! values {
+    ($($variant:ident($answer:ty)),* $(,)?) => {$(
+        impl From<$answer> for Value {
+            fn from(answer: $answer) -> Value {
+                Value::$variant(answer)
+            }
+        }
+    )*};
+}
+values! {
+    Tls(TlsOutcome),
+    Password(PasswordVerdict),
+    Mailboxes(MailboxList),
+    Opened(Opened),
+    Pulled(Pulled),
+    Digests(Digests),
+    Bodies(BodiesOpened),
+    Flags(FlagsSet),
+    Expunged(ExpungeDone),
+    Sink(SinkOpened),
+    Appended(AppendDone),
+}
+
+/// One listener's settings for its sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Our name in the greeting.
+    pub hostname: String,
+    /// Offer STARTTLS.
+    pub starttls: bool,
+    /// This peer may log in without TLS (`plaintext_auth`).
+    pub plaintext_auth: bool,
+    /// Largest message in octets.
+    pub message_max: u64,
+}

@@ -1,0 +1,3 @@
+//! The IMAP server session, as a machine.
+
+pub mod ask;

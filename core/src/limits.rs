@@ -1,0 +1,94 @@
+//! Every bound in one table, with its reason and source. A number with a meaning lives here and nowhere else.
+//!
+//! Sections: one per protocol or part, in the order of [`crate`]'s reading order.
+
+use core::time::Duration;
+
+// --- machines -------------------------------------------------------------------------------------------------------------
+
+/// Questions an SMTP session may have open: pipelined RCPTs are looked up side by side.
+pub const SMTP_ASKS: usize = 16;
+/// Questions an IMAP session may have open.
+pub const IMAP_ASKS: usize = 4;
+/// How long a closed session is drained, so that the kernel's RST does not destroy the last reply.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+// --- decisions ------------------------------------------------------------------------------------------------------------
+
+/// Rounds of one decision; more is a temporary error.
+pub const DECISION_ROUNDS: usize = 64;
+/// Facts of one decision.
+pub const DECISION_FACTS: usize = 500;
+/// Time of one decision in all (RFC 7208 §4.6.4).
+pub const DECISION_TIME: Duration = Duration::from_secs(20);
+
+// --- addresses ------------------------------------------------------------------------------------------------------------
+
+/// Octets of a local part (RFC 5321 §4.5.3.1.1).
+pub const LOCAL_PART: usize = 64;
+/// Octets of a domain (RFC 5321 §4.5.3.1.2).
+pub const DOMAIN: usize = 255;
+/// Octets of a path, with its angle brackets (RFC 5321 §4.5.3.1.3).
+pub const PATH: usize = 256;
+
+// --- SMTP -----------------------------------------------------------------------------------------------------------------
+
+/// Octets of a command line with CRLF: 512 and every extension's addition (RFC 5321 §4.5.3.1.4, `rules.md`: cap 4 096).
+pub const SMTP_COMMAND: usize = 4096;
+/// Octets of an AUTH command or continuation line (RFC 4954 §4).
+pub const SMTP_AUTH_LINE: usize = 12_288;
+/// Recipients of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
+pub const SMTP_RECIPIENTS: usize = 1000;
+/// Waiting for the next command (RFC 5321 §4.5.3.2.7).
+pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
+pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(180);
+/// Protocol errors after which the session is closed (S64 asks for 3 in a row; mixed with good commands, Postfix's hard limit).
+pub const SMTP_ERRORS_IN_A_ROW: u32 = 3;
+/// Protocol errors in all.
+pub const SMTP_ERRORS: u32 = 20;
+/// Failed logins in one session.
+pub const LOGIN_FAILURES: u32 = 3;
+/// Octets of a submission's header block, which is held whole to be rewritten once (`rules.md`).
+pub const SUBMISSION_HEADER: usize = 256 * 1024;
+/// `Received` fields above which a message loops (RFC 5321 §6.3; `rules.md`).
+pub const RECEIVED_FIELDS: u32 = 100;
+
+// --- messages -------------------------------------------------------------------------------------------------------------
+
+/// Octets of a message by default (`limits.message`).
+pub const MESSAGE: u64 = 50 * 1024 * 1024;
+
+// --- IMAP -----------------------------------------------------------------------------------------------------------------
+
+/// Octets of one command before login, over all its lines and literals (S30; `rules.md`).
+pub const IMAP_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
+/// Octets of one command after login, APPEND's message apart (S30).
+pub const IMAP_COMMAND: usize = 1024 * 1024;
+/// A non-synchronising literal before login (RFC 7888 §5, LITERAL-).
+pub const IMAP_LITERAL_MINUS: u64 = 4096;
+/// Depth of parentheses (S31).
+pub const IMAP_DEPTH: usize = 32;
+/// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
+pub const IMAP_AUTOLOGOUT: Duration = Duration::from_secs(35 * 60);
+/// Autologout before login (`rules.md`).
+pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// `* OK Still here` in IDLE (`conventions.md` §10: NAT, mobile networks).
+pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
+/// Protocol errors in a row after which the session is closed (S64).
+pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// Body ranges in one run (`Ask::OpenBodies`).
+pub const RUN_PARTS: usize = 256;
+/// Octets in one run, unless one part alone is larger.
+pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes waiting to be sent above which nothing more is generated (S34).
+pub const SEND_HIGH_WATER: usize = 256 * 1024;
+
+// --- store ----------------------------------------------------------------------------------------------------------------
+
+/// Bodies up to this size ride in the journal record and in packs; larger ones are files of their own.
+pub const INLINE_BODY: u64 = 256 * 1024;
+/// A record, its inline body apart (`store.md`, Chains).
+pub const RECORD: usize = 1024 * 1024;
+/// Keywords of a mailbox (S70).
+pub const KEYWORDS: usize = 64;

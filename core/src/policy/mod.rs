@@ -1,0 +1,3 @@
+//! Decisions (the shape is in [`crate::decision`]).
+
+pub mod access;

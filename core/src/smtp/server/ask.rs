@@ -1,0 +1,204 @@
+//! What an SMTP server session asks of its host, what it is answered, and what it may be told.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::address::ReversePath;
+use crate::machine::Slot;
+use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict, Target};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+/// What the session needs.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Effect: run the TLS handshake on the stream. Given only with nothing to send and `read` false.
+    StartTls {
+        /// For the outcome.
+        then: Slot<TlsOutcome>,
+    },
+    /// Query: is this the password?
+    VerifyPassword {
+        /// As the client wrote it.
+        login: String,
+        /// The password.
+        password: Secret,
+        /// For the verdict.
+        then: Slot<PasswordVerdict>,
+    },
+    /// Query: decide about a recipient (decision `access`).
+    ResolveRecipient {
+        /// What to decide about.
+        matter: RecipientMatter,
+        /// For the verdict.
+        then: Slot<RecipientVerdict>,
+    },
+    /// Query: decide about a submission's author fields (decision `access`).
+    JudgeAuthor {
+        /// What to decide about.
+        matter: AuthorMatter,
+        /// For the verdict.
+        then: Slot<AuthorVerdict>,
+    },
+    /// Query: open a sink for the message that follows. A sink that is dropped uncommitted leaves nothing.
+    OpenMessage {
+        /// SIZE as declared; 0 when it was not.
+        size: u64,
+        /// For the outcome.
+        then: Slot<SinkOpened>,
+    },
+    /// Drop the open sink with all that was written to it. No answer.
+    DropMessage,
+    /// Effect: commit what the open sink holds to every target, all or none. The host builds nothing: trace fields are here.
+    CommitMessage {
+        /// The message.
+        message: Incoming,
+        /// For the outcome.
+        then: Slot<Committed>,
+    },
+}
+
+/// A message ready to be committed; its bytes are in the open sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// The one id of this message from first byte to `\Seen`: 17 characters, time-sortable, the last word of the `250`.
+    pub id: String,
+    /// Who sent it.
+    pub reverse_path: ReversePath,
+    /// Where it goes, with the trace fields for each (Return-Path, Delivered-To, Received), whole lines.
+    pub deliveries: Vec<Delivery>,
+    /// When it was received.
+    pub received: UnixTime,
+    /// Octets in the sink.
+    pub size: u64,
+}
+
+/// One recipient's copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Where to.
+    pub target: Target,
+    /// Trace fields in front of the body.
+    pub prefix: Vec<u8>,
+}
+
+/// The sum of all answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Value {
+    /// To `StartTls`.
+    Tls(TlsOutcome),
+    /// To `VerifyPassword`.
+    Password(PasswordVerdict),
+    /// To `ResolveRecipient`.
+    Recipient(RecipientVerdict),
+    /// To `JudgeAuthor`.
+    Author(AuthorVerdict),
+    /// To `OpenMessage`.
+    Sink(SinkOpened),
+    /// To `CommitMessage`.
+    Committed(Committed),
+}
+
+macro_rules! values {
+    ($($variant:ident($answer:ty)),* $(,)?) => {$(
+        impl From<$answer> for Value {
+            fn from(answer: $answer) -> Value {
+                Value::$variant(answer)
+            }
+        }
+    )*};
+}
+values! {
+    Tls(TlsOutcome),
+    Password(PasswordVerdict),
+    Recipient(RecipientVerdict),
+    Author(AuthorVerdict),
+    Sink(SinkOpened),
+    Committed(Committed),
+}
+
+/// What the host says unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The server stops: 421 at the next command boundary, never between a final dot and its reply.
+    Shutdown,
+    /// Memory or connections run out: 421 at once, unless a message is being committed.
+    Shed,
+}
+
+/// How the TLS handshake ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsOutcome {
+    /// The stream is encrypted now.
+    Secure(TlsEvidence),
+    /// It failed; the connection is useless.
+    Failed,
+}
+
+/// What is known of a TLS session (for `Received` and for channel binding).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsEvidence {
+    /// `TLSv1.3`.
+    pub version: String,
+    /// `TLS_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    /// Key bits of the cipher: 128 or 256.
+    pub bits: u32,
+}
+
+/// Whether a login may enter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordVerdict {
+    /// Yes, as this account.
+    Granted(Login),
+    /// No such account, or not its password: the same answer for both (S21).
+    Denied,
+    /// It cannot be checked now (too many at once): 454 4.7.0, `NO [UNAVAILABLE]`.
+    Busy,
+}
+
+/// Whether a message can be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkOpened {
+    /// Write.
+    Ready,
+    /// The disk is nearly full: 452 4.3.1.
+    Full,
+    /// Cannot be taken now: 451 4.3.0.
+    Failed,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// Durable: 250.
+    Done,
+    /// The disk is full: 452 4.3.1; nothing was kept.
+    Full,
+    /// It failed: 451 4.3.0; nothing was kept.
+    Failed,
+}
+
+/// Whom a session speaks with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The peer's address, as a PROXY header gave it where one is believed.
+    pub ip: core::net::IpAddr,
+    /// Its port.
+    pub port: u16,
+}
+
+/// One listener's settings for its sessions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Our name in greeting, EHLO and Received.
+    pub hostname: String,
+    /// A submission listener (587, 465), or one for relay (25).
+    pub submission: bool,
+    /// Offer STARTTLS.
+    pub starttls: bool,
+    /// This peer may log in without TLS (`plaintext_auth`).
+    pub plaintext_auth: bool,
+    /// Largest message in octets (SIZE).
+    pub message_max: u64,
+}

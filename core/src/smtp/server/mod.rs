@@ -1,0 +1,3 @@
+//! The SMTP server session, as a machine.
+
+pub mod ask;

@@ -1,0 +1,1 @@
+//! Pillarbox's tests: the script runner, the simulated environment, foreign clients, benchmarks.
