@@ -28,6 +28,8 @@ pub const DECISION_TIME: Duration = Duration::from_secs(20);
 pub const LOCAL_PART: usize = 64;
 /// Octets of a domain (RFC 5321 §4.5.3.1.2).
 pub const DOMAIN: usize = 255;
+/// Octets of a label of a domain (RFC 1035 §2.3.4).
+pub const LABEL: usize = 63;
 /// Octets of a path, with its angle brackets (RFC 5321 §4.5.3.1.3).
 pub const PATH: usize = 256;
 

@@ -1,48 +1,54 @@
 //! Addresses: parsed, not validated: a value of these types is well-formed (RFC 5321 §4.1.2, RFC 6531 §3.3).
+//!
+//! ```text
+//! Path       = "<" [ A-d-l ":" ] Mailbox ">"        a source route is read and dropped (RFC 5321 appendix C)
+//! Mailbox    = Local-part "@" ( Domain / address-literal )
+//! Local-part = Dot-string / Quoted-string
+//! ```
+//!
+//! Octets above 127 (UTF-8, RFC 6531) are taken only where the caller allows them.
 
-use alloc::string::String;
-use core::net::IpAddr;
+mod domain;
+mod local_part;
+mod mailbox;
+mod path;
+#[cfg(test)]
+mod tests;
 
-/// A domain name in its A-label or U-label form, lower case, without a final dot; at most 255 octets, labels of 1 to 63.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Domain(String);
+pub use domain::Domain;
+pub use local_part::LocalPart;
+pub use mailbox::{Host, Mailbox};
+pub use path::{ForwardPath, ReversePath};
 
-/// A local part, unquoted (`"a b"@c` has the local part `a b`), kept as it was written: foreign ones are never folded.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocalPart(String);
-
-/// What stands behind the `@`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Host {
-    /// A name.
-    Domain(Domain),
-    /// An address literal, `[192.0.2.1]` or `[IPv6:2001:db8::1]`.
-    Literal(IpAddr),
+/// Why an address is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressError {
+    /// Angle brackets are missing or do not match.
+    Brackets,
+    /// The local part is empty, has a character that needs quotes, or broken quotes.
+    LocalPart,
+    /// No `@`.
+    NoDomain,
+    /// The domain is empty, has an empty or over-long label, or a character that no host name has.
+    Domain,
+    /// `[…]` holds no IP address.
+    Literal,
+    /// A part is longer than RFC 5321 §4.5.3.1 allows.
+    TooLong,
+    /// Octets above 127 without SMTPUTF8, or no UTF-8.
+    NotAscii,
 }
 
-/// `local-part@host`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mailbox {
-    /// Before the `@`.
-    pub local: LocalPart,
-    /// Behind it.
-    pub host: Host,
-}
-
-/// Where failures are reported to: `<>` or an address (RFC 5321 §4.1.1.2).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReversePath {
-    /// `<>`.
-    Null,
-    /// An address; a source route was stripped.
-    Mailbox(Mailbox),
-}
-
-/// Where a message goes: an address, or `<postmaster>` alone (RFC 5321 §4.1.1.3).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ForwardPath {
-    /// `<postmaster>` without a domain, in any case.
-    Postmaster,
-    /// An address; a source route was stripped.
-    Mailbox(Mailbox),
+impl core::fmt::Display for AddressError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            AddressError::Brackets => "an address stands between < and >",
+            AddressError::LocalPart => "the local part is malformed",
+            AddressError::NoDomain => "a domain is missing",
+            AddressError::Domain => "the domain is malformed",
+            AddressError::Literal => "the address literal is malformed",
+            AddressError::TooLong => "the address is too long",
+            AddressError::NotAscii => "only ASCII is allowed here",
+        })
+    }
 }

@@ -1,1 +1,5 @@
-//! Byte-level syntax: base64, CRLF lines, modified UTF-7.
+//! Byte-level syntax: base64, CRC-32C, modified UTF-7.
+
+pub mod base64;
+pub mod crc;
+pub mod utf7;
