@@ -94,3 +94,29 @@ pub const INLINE_BODY: u64 = 256 * 1024;
 pub const RECORD: usize = 1024 * 1024;
 /// Keywords of a mailbox (S70).
 pub const KEYWORDS: usize = 64;
+/// Changes of a mailbox that are kept for sessions to pull; an older session compares versions instead.
+pub const CHANGES_KEPT: usize = 1024;
+/// UIDs in all changes kept of a mailbox.
+pub const CHANGED_UIDS_KEPT: usize = 65_536;
+/// Rows of the last chunk of a mailbox: a small tail makes an append cheap while a session holds the version before it.
+pub const TAIL_ROWS: usize = 256;
+/// Bytes written by one batch of the journal.
+pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that are durable in the journal but not yet in packs; above this no new batch is begun.
+pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
+/// A pack is sealed (the next one is begun) at this size.
+pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
+/// How long settled writes wait for a checkpoint.
+pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
+/// A write that could not be settled is tried again after this time.
+pub const SETTLE_RETRY: Duration = Duration::from_secs(1);
+/// How often free space is looked at while messages come in.
+pub const SPACE_AGE: Duration = Duration::from_secs(1);
+/// An account's index log is replaced by a snapshot above this size, if it is four times the snapshot before it.
+pub const INDEX_LOG_BYTES: u64 = 1024 * 1024;
+/// Segments of the journal ring.
+pub const RING_SEGMENTS: u32 = 8;
+/// Octets of a message's prefix.
+pub const PREFIX: usize = 65_535;
+/// Waiting requests of the committer; more are refused (the sessions' own limits come first).
+pub const WAITING: usize = 100_000;
