@@ -1,17 +1,21 @@
 //! IMAP commands as values (RFC 9051 §9, `command`). One parser a family beside this file.
 
+pub mod append;
+mod fetch;
+mod parser;
+#[cfg(test)]
+mod tests;
+
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::secret::Secret;
-use crate::store::request::FlagChange;
-use crate::store::{Flags, MailboxName};
-use crate::time::UnixTime;
+use self::parser::{Parser, Wrong, gather};
 
-/// A command's tag, as the client chose it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tag(pub String);
+use crate::limits;
+use crate::secret::Secret;
+use crate::store::MailboxName;
+use crate::store::request::{FlagChange, FlagHow};
 
 /// A command without its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,16 +80,12 @@ pub enum Command {
     Expunge,
     /// UID EXPUNGE (RFC 4315).
     UidExpunge(SequenceSet),
-    /// APPEND up to its message literal, which is streamed.
-    Append {
-        /// Where to.
-        mailbox: MailboxName,
-        /// First system flags.
-        flags: Flags,
-        /// First keywords.
-        keywords: Vec<Arc<str>>,
-        /// INTERNALDATE, if given.
-        date: Option<UnixTime>,
+    /// AUTHENTICATE, with its initial response (RFC 4959) still in base64.
+    Authenticate {
+        /// The mechanism's name, in upper case.
+        mechanism: String,
+        /// The initial response; `=` for an empty one.
+        initial: Option<Vec<u8>>,
     },
     /// IDLE (RFC 2177).
     Idle,
@@ -184,4 +184,188 @@ pub enum SequenceNumber {
     Number(u32),
     /// `*`.
     Last,
+}
+
+/// A command that cannot be carried out as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// Its tag, if it had one.
+    pub tag: Option<String>,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// `tag = 1*<any ASTRING-CHAR except "+">`, and what follows its space.
+pub fn parse_tag(text: &[u8]) -> Option<(String, &[u8])> {
+    let end = text.iter().position(|byte| *byte == b' ')?;
+    let tag = &text[..end];
+    let allowed = |byte: &u8| (parser::is_atom(*byte) || *byte == b']') && *byte != b'+';
+    let whole = (1..=limits::TAG).contains(&end) && tag.iter().all(allowed);
+    whole.then(|| (tag.iter().map(|byte| char::from(*byte)).collect(), &text[end + 1..]))
+}
+
+/// Reads a framed command.
+///
+/// # Errors
+/// The tag, if there was one, and what is wrong.
+pub fn parse(text: &[u8]) -> Result<(String, Command), Bad> {
+    let Some((tag, rest)) = parse_tag(text) else {
+        return Err(Bad {
+            tag: None,
+            why: "a command begins with a tag",
+        });
+    };
+    let mut parser = Parser::new(rest);
+    match command(&mut parser) {
+        Ok(command) => Ok((tag, command)),
+        Err(why) => Err(Bad { tag: Some(tag), why }),
+    }
+}
+
+fn command(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
+    let name = parser.atom()?;
+    let (name, uid) = match name.as_str() {
+        "UID" => {
+            parser.space()?;
+            (parser.atom()?, true)
+        }
+        _ => (name, false),
+    };
+    let command = match (name.as_str(), uid) {
+        ("CAPABILITY", false) => Command::Capability,
+        ("NOOP" | "CHECK", false) => Command::Noop,
+        ("LOGOUT", false) => Command::Logout,
+        ("STARTTLS", false) => Command::StartTls,
+        ("EXPUNGE", false) => Command::Expunge,
+        ("IDLE", false) => Command::Idle,
+        ("CLOSE", false) => Command::Close { expunge: true },
+        ("UNSELECT", false) => Command::Close { expunge: false },
+        ("LOGIN", false) => login(parser)?,
+        ("AUTHENTICATE", false) => authenticate(parser)?,
+        ("LIST" | "LSUB", false) => list(parser, name == "LSUB")?,
+        ("SELECT" | "EXAMINE", false) => {
+            parser.space()?;
+            Command::Select {
+                mailbox: parser.mailbox()?,
+                read_only: name == "EXAMINE",
+            }
+        }
+        ("STATUS", false) => status(parser)?,
+        ("FETCH", uid) => {
+            let set = set(parser)?;
+            Command::Fetch {
+                set,
+                items: fetch::items(parser)?,
+                uid,
+            }
+        }
+        ("STORE", uid) => store(parser, uid)?,
+        ("EXPUNGE", true) => {
+            parser.space()?;
+            let text = parser.take_while(|byte| byte > b' ');
+            Command::UidExpunge(SequenceSet::parse(text).ok_or("a set of messages is malformed")?)
+        }
+        ("APPEND", false) => return Err("APPEND needs a mailbox and a message as a literal"),
+        _ => return Err("unknown command, or one that this version does not have"),
+    };
+    parser.end()?;
+    Ok(command)
+}
+
+fn set(parser: &mut Parser<'_>) -> Result<SequenceSet, Wrong> {
+    parser.space()?;
+    let text = parser.take_while(|byte| byte > b' ');
+    let set = SequenceSet::parse(text).ok_or("a set of messages is malformed")?;
+    parser.space()?;
+    Ok(set)
+}
+
+/// `login = "LOGIN" SP userid SP password`.
+fn login(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
+    parser.space()?;
+    let login = parser.utf8()?;
+    parser.space()?;
+    Ok(Command::Login {
+        login,
+        password: Secret::new(parser.utf8()?),
+    })
+}
+
+/// `authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]`.
+fn authenticate(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
+    parser.space()?;
+    let mechanism = parser.atom()?;
+    let initial = if parser.take(b' ') {
+        Some(parser.take_while(|byte| byte > b' ').to_vec())
+    } else {
+        None
+    };
+    Ok(Command::Authenticate { mechanism, initial })
+}
+
+/// `list = "LIST" SP mailbox SP list-mailbox`.
+fn list(parser: &mut Parser<'_>, lsub: bool) -> Result<Command, Wrong> {
+    parser.space()?;
+    let reference = parser.list_mailbox()?;
+    parser.space()?;
+    Ok(Command::List {
+        reference,
+        pattern: parser.list_mailbox()?,
+        lsub,
+    })
+}
+
+/// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`.
+fn status(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
+    parser.space()?;
+    let mailbox = parser.mailbox()?;
+    parser.space()?;
+    let items = parser.list(|parser| match parser.atom()?.as_str() {
+        "MESSAGES" => Ok(StatusItem::Messages),
+        "RECENT" => Ok(StatusItem::Recent),
+        "UIDNEXT" => Ok(StatusItem::UidNext),
+        "UIDVALIDITY" => Ok(StatusItem::UidValidity),
+        "UNSEEN" => Ok(StatusItem::Unseen),
+        _ => Err("no such STATUS item"),
+    })?;
+    if items.is_empty() {
+        Err("STATUS asks for nothing")
+    } else {
+        Ok(Command::Status { mailbox, items })
+    }
+}
+
+/// `store = "STORE" SP sequence-set SP store-att-flags`.
+fn store(parser: &mut Parser<'_>, uid: bool) -> Result<Command, Wrong> {
+    let set = set(parser)?;
+    let how = if parser.take(b'+') {
+        FlagHow::Add
+    } else if parser.take(b'-') {
+        FlagHow::Remove
+    } else {
+        FlagHow::Replace
+    };
+    if !parser.word("FLAGS") {
+        return Err("STORE changes FLAGS");
+    }
+    let silent = parser.word(".SILENT");
+    parser.space()?;
+    let (flags, keywords) = if parser.peek() == Some(b'(') {
+        parser.flags()?
+    } else {
+        let mut list = alloc::vec![parser.flag()?];
+        while parser.take(b' ') {
+            if list.len() >= limits::LIST_ITEMS {
+                return Err("the list is too long");
+            }
+            list.push(parser.flag()?);
+        }
+        gather(list)
+    };
+    Ok(Command::Store {
+        set,
+        change: FlagChange { how, flags, keywords },
+        silent,
+        uid,
+    })
 }
