@@ -1,1 +1,4 @@
 //! Pillarbox's tests: the script runner, the simulated environment, foreign clients, benchmarks.
+
+pub mod disk;
+pub mod rng;
