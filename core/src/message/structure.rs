@@ -6,6 +6,7 @@ use super::address_list::{self, Entry};
 use super::content::{Content, parse_languages, parse_token};
 use super::digest::PartKind;
 use super::mime::Walked;
+use crate::limits;
 
 /// `nstring`: quoted when it can be, else a literal; NIL for nothing.
 pub(super) fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
@@ -39,7 +40,8 @@ fn number(out: &mut Vec<u8>, number: u64) {
 
 /// ENVELOPE of a message part.
 pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
-    let text = |name: &str| message.field(name).filter(|value| !value.is_empty());
+    // Absent is NIL, present but empty is the empty string; of several the last counts.
+    let text = |name: &str| message.all(name).last();
     out.push(b'(');
     nstring(out, text("Date"));
     out.push(b' ');
@@ -62,7 +64,8 @@ pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
 /// The addresses of all fields of a name, or NIL.
 fn addresses(message: &Walked, name: &str) -> Vec<u8> {
     let mut out = Vec::new();
-    for entry in message.all(name).flat_map(address_list::parse) {
+    let entries = message.all(name).flat_map(address_list::parse);
+    for entry in entries.take(limits::ADDRESSES) {
         out.extend_from_slice(if out.is_empty() { b"((" } else { b"(" });
         let (name, route, local, domain) = match &entry {
             Entry::Mailbox {
@@ -70,15 +73,20 @@ fn addresses(message: &Walked, name: &str) -> Vec<u8> {
                 route,
                 local,
                 domain,
-            } => (name.as_ref(), route.as_ref(), Some(local), Some(domain)),
-            Entry::GroupStart(name) => (None, None, Some(name), None),
+            } => (
+                name.as_deref(),
+                route.as_deref(),
+                Some(present(local, MISSING_MAILBOX)),
+                Some(present(domain, MISSING_DOMAIN)),
+            ),
+            Entry::GroupStart(name) => (None, None, Some(name.as_slice()), None),
             Entry::GroupEnd => (None, None, None, None),
         };
         for (index, text) in [name, route, local, domain].into_iter().enumerate() {
             if index > 0 {
                 out.push(b' ');
             }
-            nstring(&mut out, text.map(Vec::as_slice));
+            nstring(&mut out, text);
         }
         out.push(b')');
     }
@@ -87,6 +95,14 @@ fn addresses(message: &Walked, name: &str) -> Vec<u8> {
     }
     out.push(b')');
     out
+}
+
+/// What stands for a part that a broken address lacks (as Dovecot does): NIL would read as a group's border.
+const MISSING_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
+
+fn present<'a>(text: &'a [u8], missing: &'a [u8]) -> &'a [u8] {
+    if text.is_empty() { missing } else { text }
 }
 
 /// BODY (`extended` false) or BODYSTRUCTURE of the whole message.
@@ -176,6 +192,10 @@ fn media(part: &Walked) -> Option<&Content> {
 /// `media-type SP body-fields`.
 fn basics(out: &mut Vec<u8>, part: &Walked) {
     match media(part) {
+        // A message that was not opened must not look like one: clients would expect its envelope.
+        Some(content) if part.part.kind == PartKind::Leaf && content.is_message() => {
+            out.extend_from_slice(b"\"application\" \"octet-stream\"");
+        }
         Some(content) => {
             string(out, &content.main);
             out.push(b' ');
