@@ -5,3 +5,5 @@
 
 pub mod drive;
 pub mod env;
+
+pub mod config;
