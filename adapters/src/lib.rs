@@ -6,4 +6,6 @@
 pub mod drive;
 pub mod env;
 
+pub mod accounts;
 pub mod config;
+pub mod decide;
