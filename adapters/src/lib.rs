@@ -5,6 +5,7 @@
 
 pub mod drive;
 pub mod env;
+pub mod hosts;
 
 pub mod accounts;
 pub mod config;
