@@ -5,3 +5,4 @@
 
 pub mod drive;
 pub mod env;
+pub mod os;
