@@ -5,4 +5,6 @@
 
 pub mod drive;
 pub mod env;
+pub mod listen;
 pub mod os;
+pub mod proxy;
