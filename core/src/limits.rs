@@ -69,7 +69,7 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
-/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+/// Entries of an address list, and of all lists in one ENVELOPE or BODYSTRUCTURE (S36, Dovecot CVE-2024-23184).
 pub const ADDRESSES: usize = 10_240;
 /// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
 pub const PARAMETERS: usize = 1000;
@@ -81,7 +81,7 @@ pub const MIME_PARTS: usize = 10_000;
 pub const HEADER_KEPT: usize = 64 * 1024;
 /// Octets kept of all MIME fields of a message's parts; beyond it parts are text/plain.
 pub const HEADERS_KEPT: usize = 1024 * 1024;
-/// Octets kept of all envelope fields: a short list grows tenfold in ENVELOPE, three times over for From.
+/// Octets kept of all envelope fields of a message and the messages in it.
 pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
