@@ -5,3 +5,4 @@ pub mod frame;
 pub mod response;
 pub mod sequence;
 pub mod server;
+pub mod view;
