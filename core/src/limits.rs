@@ -69,6 +69,26 @@ pub const IMAP_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
 pub const IMAP_COMMAND: usize = 1024 * 1024;
 /// A non-synchronising literal before login (RFC 7888 §5, LITERAL-).
 pub const IMAP_LITERAL_MINUS: u64 = 4096;
+/// Literals of one command: a login has two, a header list a few; each costs a mark (S30).
+pub const IMAP_LITERALS: usize = 1024;
+/// Octets of a tag: it is echoed, and no client needs more than a counter.
+pub const IMAP_TAG: usize = 128;
+/// Ranges of one sequence set: 16 octets each (S33).
+pub const IMAP_SET_RANGES: usize = 100_000;
+/// Different items of one FETCH: each may be a body (S34).
+pub const IMAP_FETCH_ITEMS: usize = 128;
+/// Names of one HEADER.FIELDS list.
+pub const IMAP_HEADER_FIELDS: usize = 1024;
+/// Part numbers of a section: the depth of the MIME walker (S34, S35).
+pub const IMAP_PART_DEPTH: usize = 100;
+/// Octets of a mailbox name in UTF-8 (S42).
+pub const IMAP_MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox name (S42).
+pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Octets of a keyword.
+pub const IMAP_KEYWORD: usize = 128;
+/// Octets up to which a string is sent quoted; longer ones go as literals.
+pub const IMAP_QUOTED: usize = 1024;
 /// Depth of parentheses (S31).
 pub const IMAP_DEPTH: usize = 32;
 /// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
