@@ -61,6 +61,19 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
+/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+pub const ADDRESSES: usize = 10_240;
+/// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
+pub const PARAMETERS: usize = 1000;
+/// Depth of MIME parts; deeper ones are octets (S35).
+pub const MIME_DEPTH: usize = 100;
+/// MIME parts; further ones are octets (S35).
+pub const MIME_PARTS: usize = 10_000;
+/// Octets kept of one header field.
+pub const HEADER_KEPT: usize = 64 * 1024;
+/// Octets kept of all header fields of a message.
+pub const HEADERS_KEPT: usize = 4 * 1024 * 1024;
+
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
 /// Octets of one command before login, over all its lines and literals (S30; `rules.md`).
