@@ -112,6 +112,20 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
 /// Protocol errors in a row after which the session is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// Time for the last words to a client before its session ends; a client that reads takes them at once.
+pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
+/// Octets of further commands that are read while one is being executed (pipelining).
+pub const IMAP_READ_AHEAD: usize = 16 * 1024;
+/// Ranges of `\Recent` UIDs that a session keeps apart.
+pub const RECENT_RANGES: usize = 64;
+/// Messages of a FETCH whose digests are held at a time (S34).
+pub const FETCH_BATCH: usize = 64;
+/// Octets of a header that are held to be filtered; a longer one is read twice (S34).
+pub const FILTERED: u64 = 64 * 1024;
+/// Octets of a message handed to a sink at a time.
+pub const SINK_CHUNK: usize = 64 * 1024;
+/// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
+pub const LIST_COST: usize = 100_000_000;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.

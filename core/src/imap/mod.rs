@@ -8,3 +8,4 @@ pub mod mailbox_name;
 pub mod response;
 pub mod sequence;
 pub mod server;
+pub mod view;
