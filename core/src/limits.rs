@@ -61,6 +61,19 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
+/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+pub const ADDRESSES: usize = 10_240;
+/// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
+pub const PARAMETERS: usize = 1000;
+/// Depth of MIME parts; deeper ones are octets (S35).
+pub const MIME_DEPTH: usize = 100;
+/// MIME parts; further ones are octets (S35).
+pub const MIME_PARTS: usize = 10_000;
+/// Octets kept of one header field.
+pub const HEADER_KEPT: usize = 64 * 1024;
+/// Octets kept of all header fields of a message.
+pub const HEADERS_KEPT: usize = 4 * 1024 * 1024;
+
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
 /// Octets of one command before login, over all its lines and literals (S30; `rules.md`).
@@ -114,3 +127,29 @@ pub const INLINE_BODY: u64 = 256 * 1024;
 pub const RECORD: usize = 1024 * 1024;
 /// Keywords of a mailbox (S70).
 pub const KEYWORDS: usize = 64;
+/// Changes of a mailbox that are kept for sessions to pull; an older session compares versions instead.
+pub const CHANGES_KEPT: usize = 1024;
+/// UIDs in all changes kept of a mailbox.
+pub const CHANGED_UIDS_KEPT: usize = 65_536;
+/// Rows of the last chunk of a mailbox: a small tail makes an append cheap while a session holds the version before it.
+pub const TAIL_ROWS: usize = 256;
+/// Bytes written by one batch of the journal.
+pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes that are durable in the journal but not yet in packs; above this no new batch is begun.
+pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
+/// A pack is sealed (the next one is begun) at this size.
+pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
+/// How long settled writes wait for a checkpoint.
+pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
+/// A write that could not be settled is tried again after this time.
+pub const SETTLE_RETRY: Duration = Duration::from_secs(1);
+/// How often free space is looked at while messages come in.
+pub const SPACE_AGE: Duration = Duration::from_secs(1);
+/// An account's index log is replaced by a snapshot above this size, if it is four times the snapshot before it.
+pub const INDEX_LOG_BYTES: u64 = 1024 * 1024;
+/// Segments of the journal ring.
+pub const RING_SEGMENTS: u32 = 8;
+/// Octets of a message's prefix.
+pub const PREFIX: usize = 65_535;
+/// Waiting requests of the committer; more are refused (the sessions' own limits come first).
+pub const WAITING: usize = 100_000;

@@ -289,3 +289,18 @@ impl Record for core::net::IpAddr {
         }
     }
 }
+
+/// Records a struct with one unnamed field.
+#[macro_export]
+macro_rules! record_struct_tuple {
+    ($name:ident) => {
+        impl $crate::record::Record for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                $crate::record::Record::encode(&self.0, out);
+            }
+            fn decode(from: &mut $crate::record::Reader<'_>) -> Result<Self, $crate::record::Malformed> {
+                Ok($name($crate::record::Record::decode(from)?))
+            }
+        }
+    };
+}

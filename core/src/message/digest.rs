@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+use super::mime::Walker;
+use super::structure;
+
 /// Envelope, structure and part table of one message, computed in one pass over its bytes.
 ///
 /// Offsets count from the start of the bytes that were digested: the *body* as received, without the prefix that the server
@@ -19,6 +22,46 @@ pub struct Digest {
     /// The parts, in pre-order; entry 0 is the message itself.
     pub parts: Vec<Part>,
 }
+
+impl Digest {
+    /// The digest of a walked message.
+    pub fn of(walker: Walker, size: u64) -> Digest {
+        let walked = walker.finish();
+        let mut envelope = Vec::new();
+        structure::envelope(&mut envelope, &walked[0]);
+        Digest {
+            size,
+            envelope,
+            body: structure::structure(&walked, false),
+            body_structure: structure::structure(&walked, true),
+            parts: walked.into_iter().map(|walked| walked.part).collect(),
+        }
+    }
+
+    /// Octets that it takes in memory.
+    pub fn weight(&self) -> usize {
+        let parts = self.parts.len() * core::mem::size_of::<Part>();
+        self.envelope.len() + self.body.len() + self.body_structure.len() + parts + core::mem::size_of::<Digest>()
+    }
+}
+
+crate::record_struct!(Digest {
+    size,
+    envelope,
+    body,
+    body_structure,
+    parts
+});
+crate::record_struct!(Part {
+    parent,
+    number,
+    kind,
+    header_start,
+    body_start,
+    body_end,
+    lines
+});
+crate::record_enum!(PartKind { 0 => Leaf, 1 => Multipart, 2 => Message });
 
 /// One MIME part and where it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,67 +10,54 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DiskPath(pub String);
 
-/// An open file, as the disk numbers it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FileId(pub u64);
-
-/// How to open a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenMode {
-    /// For reading; it must exist.
-    Read,
-    /// For reading and writing; it must exist.
-    Write,
-    /// For reading and writing; made when absent.
-    Create,
-    /// For reading and writing; it must not exist.
-    CreateNew,
+impl DiskPath {
+    /// A path from its text.
+    pub fn new(text: impl Into<String>) -> DiskPath {
+        DiskPath(text.into())
+    }
 }
 
-/// One disk operation.
+impl core::fmt::Display for DiskPath {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One disk operation. Files are named by path; a disk keeps the handles it thinks useful, those of `journal/` always.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiskOp {
-    /// Opens a file. -> `Opened`
-    Open {
-        /// Which.
-        path: DiskPath,
-        /// How.
-        mode: OpenMode,
-    },
-    /// Closes it. -> `Done`
-    Close(FileId),
-    /// Writes all `parts`, one behind the other, at `offset`; a short write is continued by the disk. -> `Done`
-    WriteAt {
+    /// Writes all `parts`, one behind the other, at `offset`; makes the file when absent; continues short writes. -> `Done`
+    Write {
         /// Where to.
-        file: FileId,
+        path: DiskPath,
         /// First byte.
         offset: u64,
         /// What.
         parts: Vec<Arc<[u8]>>,
     },
     /// Reads up to `len` bytes at `offset`; fewer only at the file's end. -> `Read`
-    ReadAt {
+    Read {
         /// Where from.
-        file: FileId,
+        path: DiskPath,
         /// First byte.
         offset: u64,
         /// At most.
         len: usize,
     },
     /// The file's length. -> `Length`
-    Length(FileId),
+    Length(DiskPath),
     /// Cuts or extends. -> `Done`
     Truncate {
         /// Which.
-        file: FileId,
+        path: DiskPath,
         /// To this length.
         len: u64,
     },
-    /// Makes the file's data and size durable (not its directory entry). -> `Done`
-    DataSync(FileId),
-    /// Makes the file's data and metadata durable (not its directory entry). -> `Done`
-    Sync(FileId),
-    /// Makes a directory's entries durable. -> `Done`
+    /// Makes the file's data and size durable (`fdatasync`), not its directory entry. -> `Done`
+    DataSync(DiskPath),
+    /// Makes the file's data and metadata durable (`fsync`), not its directory entry. -> `Done`
+    Sync(DiskPath),
+    /// Makes a directory's entries durable; the empty path is the root. -> `Done`
     SyncDir(DiskPath),
     /// Makes everything below the root durable (`syncfs`). -> `Done`
     SyncAll,
@@ -106,8 +93,6 @@ pub type DiskDone = Result<DiskValue, DiskError>;
 pub enum DiskValue {
     /// Nothing to tell.
     Done,
-    /// The opened file.
-    Opened(FileId),
     /// Bytes read.
     Read(Vec<u8>),
     /// A length in bytes.
@@ -142,4 +127,18 @@ pub enum DiskError {
     Denied,
     /// Anything else, by its number.
     Other(i32),
+}
+
+impl core::fmt::Display for DiskError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            DiskError::NotFound => f.write_str("no such file"),
+            DiskError::Exists => f.write_str("the file exists"),
+            DiskError::Full => f.write_str("the disk is full"),
+            DiskError::Io => f.write_str("input/output error"),
+            DiskError::TooManyFiles => f.write_str("too many open files"),
+            DiskError::Denied => f.write_str("permission denied"),
+            DiskError::Other(number) => write!(f, "error {number}"),
+        }
+    }
 }

@@ -8,8 +8,15 @@ use alloc::vec::Vec;
 
 use crate::record::{Malformed, Reader, Record};
 
+pub mod account;
 pub mod committer;
 pub mod disk;
+pub mod frame;
+pub mod journal;
+pub mod layout;
+pub mod mailbox;
+pub mod operation;
+pub mod ranges;
 pub mod request;
 pub mod version;
 

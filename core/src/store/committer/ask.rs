@@ -81,8 +81,8 @@ pub enum Lane {
 pub struct Recovered {
     /// Records replayed.
     pub records: u64,
-    /// Bytes of a torn tail that were ignored.
-    pub torn_bytes: u64,
+    /// Whole records of a torn batch that were ignored: none of it was acknowledged.
+    pub torn_records: u64,
     /// Messages known.
     pub messages: u64,
 }

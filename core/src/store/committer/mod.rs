@@ -1,3 +1,368 @@
 //! The committer: the one machine through which every durable change passes.
+//!
+//! ```text
+//! submissions -> waiting -> judged into a batch -> ring write -> fdatasync -> applied state published, replies, notices
+//!                                                                     |
+//!                                                                     +-> settle: frames into packs, entries into indexes
+//!                                                                             |
+//!                                                                             +-> checkpoint: syncfs, then the slot, then
+//!                                                                                 segments may be used again
+//! ```
+//!
+//! * **Natural group commit.** One batch is in flight; what is submitted meanwhile makes the next one. No timer.
+//! * **Two states.** A request is judged against the *pending* state (everything accepted so far) and refused before anything is
+//!   encoded; sessions see the *published* state, which moves only when a batch is durable. There is no way back, and none is
+//!   needed: after judging, the only failure is fail-stop.
+//! * **Any error of a ring write, a sync or a checkpoint stops the process** ([`Ask::Stop`]): after a failed fsync the kernel
+//!   forgets which pages were dirty.
+//! * **Settling never fails for good**: it is retried each second, and until then the body is served from memory and the segment
+//!   stays.
+//!
+//! In this version every account's index is held in memory and loaded at start; packs are never compacted.
 
 pub mod ask;
+mod batch;
+mod boot;
+mod checkpoint;
+mod judge;
+mod query;
+mod ring;
+mod settle;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use self::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use self::batch::Batch;
+use self::boot::{Boot, BootNext, Booted};
+use self::checkpoint::Checkpointing;
+use self::ring::Ring;
+use self::settle::Settling;
+use crate::limits;
+use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
+use crate::store::account::Account;
+use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::request::{Refused, Reply, Submission};
+use crate::store::{AccountId, Lsn, MailboxKey};
+use crate::time::{Instant, Now};
+
+/// A store's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of the ring in all; rounded down to eight equal segments.
+    pub ring_bytes: u64,
+    /// Below so many free bytes no new mail is taken.
+    pub free_bytes_min: u64,
+    /// Below so many hundredths of the disk no new mail is taken.
+    pub free_percent_min: u64,
+}
+
+impl Settings {
+    /// Bytes of a segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.ring_bytes / u64::from(limits::RING_SEGMENTS) / 4096 * 4096
+    }
+
+    /// Octets of the largest body that rides in a record.
+    pub fn inline_max(&self) -> u64 {
+        limits::INLINE_BODY.min(self.segment_bytes() / 8)
+    }
+}
+
+/// The committer of one store.
+pub struct Committer {
+    settings: Settings,
+    now: Now,
+    phase: Phase,
+    slots: Slots<Pending>,
+    outbox: VecDeque<Ask>,
+    accounts: BTreeMap<AccountId, Entry>,
+    watches: BTreeMap<MailboxKey, Vec<u64>>,
+    waiting: VecDeque<Submission>,
+    batch: Option<Batch>,
+    ring: Ring,
+    settling: Settling,
+    checkpointing: Checkpointing,
+    space: Space,
+    recovered: Recovered,
+}
+
+/// An account, and its index on disk.
+struct Entry {
+    account: Account,
+    index: settle::Index,
+}
+
+/// ```text
+/// Booting --read--> Recovering --settled, checkpointed--> Running --Shutdown--> Stopping --checkpointed--> Stopped
+///    |                  |                                    |                      |
+///    +------------------+-------------- an error ------------+----------------------+--> Failed
+/// ```
+enum Phase {
+    /// Reads the disk, one operation at a time.
+    Booting(Boot),
+    /// Settles what the journal held.
+    Recovering,
+    /// Works.
+    Running,
+    /// Finishes what is open.
+    Stopping,
+    /// Has ended.
+    Stopped,
+    /// The process must end; nothing more leaves.
+    Failed,
+}
+
+/// What to do with a disk's answer.
+enum Pending {
+    Boot,
+    RingWrite,
+    RingSync,
+    Settle(u64),
+    SyncAll,
+    SlotWrite,
+    SlotSync,
+    Space,
+    /// A file that is no longer needed; if it stays, the next start removes it.
+    Unlink,
+}
+
+/// What is known of the disk's free space.
+struct Space {
+    enough: bool,
+    asked: bool,
+    looked_at: Option<Instant>,
+}
+
+impl Committer {
+    /// A committer that begins by reading the disk; [`Ask::Ready`] says when it works.
+    ///
+    /// # Panics
+    /// When the ring is too small to hold a record: a host's bug (the config refuses it).
+    pub fn new(settings: Settings, machine: u64, now: Now) -> Committer {
+        assert!(settings.segment_bytes() >= 32 * 1024, "a ring has at least 8 x 32 KiB");
+        Committer {
+            settings,
+            now,
+            phase: Phase::Booting(Boot::new(settings)),
+            slots: Slots::new(machine),
+            outbox: VecDeque::new(),
+            accounts: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            batch: None,
+            ring: Ring::new(settings.segment_bytes()),
+            settling: Settling::default(),
+            checkpointing: Checkpointing::default(),
+            space: Space {
+                enough: true,
+                asked: false,
+                looked_at: None,
+            },
+            recovered: Recovered::default(),
+        }
+    }
+
+    fn disk(&mut self, lane: Lane, op: DiskOp, pending: Pending) {
+        let then = self.slots.ask::<DiskReply>(pending);
+        self.outbox.push_back(Ask::Disk { lane, op, then });
+    }
+
+    fn reply(&mut self, ticket: u64, reply: Reply) {
+        self.outbox.push_back(Ask::Reply { ticket, reply });
+    }
+
+    /// Fail-stop: what has not been said is not said.
+    fn fail(&mut self, why: String) {
+        self.phase = Phase::Failed;
+        self.outbox.clear();
+        self.outbox.push_back(Ask::Stop(why));
+    }
+
+    fn submit(&mut self, submission: Submission) {
+        match self.phase {
+            Phase::Booting(_) | Phase::Recovering | Phase::Running if self.waiting.len() < limits::WAITING => {
+                if let Some(effect) = self.query(submission) {
+                    self.waiting.push_back(effect);
+                    self.look_at_space();
+                }
+            }
+            Phase::Booting(_) | Phase::Recovering | Phase::Running => {
+                self.reply(
+                    submission.ticket,
+                    Reply::Refused(Refused::Limit("too many requests are waiting".into())),
+                );
+            }
+            Phase::Stopping | Phase::Stopped => self.reply(submission.ticket, Reply::Refused(Refused::Stopping)),
+            Phase::Failed => {}
+        }
+    }
+
+    fn answered(&mut self, pending: Pending, done: DiskDone) {
+        match pending {
+            Pending::Boot => self.boot(Some(done)),
+            Pending::RingWrite => self.ring_written(done),
+            Pending::RingSync => self.ring_synced(done),
+            Pending::Settle(id) => self.settled(id, done),
+            Pending::SyncAll => self.all_synced(done),
+            Pending::SlotWrite => self.slot_written(done),
+            Pending::SlotSync => self.slot_synced(done),
+            Pending::Space => self.space_known(done),
+            Pending::Unlink => {}
+        }
+    }
+
+    fn boot(&mut self, done: Option<DiskDone>) {
+        let Phase::Booting(boot) = &mut self.phase else { return };
+        match boot.next(done) {
+            BootNext::Disk(op) => self.disk(Lane::Checkpoint, op, Pending::Boot),
+            BootNext::Failed(why) => self.fail(why),
+            BootNext::Booted(booted) => self.recover(booted),
+        }
+    }
+
+    /// Applies what the journal holds behind the checkpoint, and settles it again: every write is the same bytes at the same place.
+    fn recover(&mut self, booted: Booted) {
+        self.phase = Phase::Recovering;
+        self.recovered.torn_records = booted.torn_records;
+        self.recovered.records = booted.records.len() as u64;
+        for loaded in booted.accounts {
+            let index = settle::Index::at(loaded.generation, loaded.len, loaded.snapshot_len);
+            self.accounts.insert(
+                loaded.account.id,
+                Entry {
+                    account: loaded.account,
+                    index,
+                },
+            );
+        }
+        let mut last = booted.checkpoint.lsn;
+        for (lsn, operation, body) in booted.records {
+            self.settle(lsn, &operation, body);
+            self.apply(lsn, 0, &operation);
+            last = lsn;
+        }
+        if let Some(orphan) = booted.orphans.iter().find(|id| !self.accounts.contains_key(id)) {
+            return self.fail(alloc::format!(
+                "account {orphan} has no readable index; restore it, or remove its directory"
+            ));
+        }
+        for entry in self.accounts.values_mut() {
+            for mailbox in entry.account.mailboxes_mut() {
+                self.recovered.messages += u64::from(mailbox.publish().exists);
+            }
+        }
+        self.ring.recovered(&booted.checkpoint, last, booted.newest_segment);
+        self.checkpointing.begin_at(booted.checkpoint);
+        self.checkpointing.wanted = true;
+    }
+
+    /// Applies an operation to every account that it concerns.
+    fn apply(&mut self, lsn: Lsn, origin: u64, operation: &crate::store::operation::Operation) {
+        for id in operation.accounts() {
+            let entry = self.accounts.entry(id);
+            let entry = entry.or_insert_with(|| Entry {
+                account: Account::new(id),
+                index: settle::Index::default(),
+            });
+            if entry.account.last_lsn < lsn {
+                entry.account.apply(lsn, origin, operation);
+            }
+        }
+    }
+
+    /// Everything that can be begun is begun.
+    fn pump(&mut self) {
+        match self.phase {
+            Phase::Booting(_) if self.slots.open() == 0 => self.boot(None),
+            Phase::Booting(_) | Phase::Stopped | Phase::Failed => {}
+            Phase::Recovering => {
+                self.begin_checkpoint();
+                if self.checkpointing.idle() && !self.checkpointing.wanted {
+                    self.phase = Phase::Running;
+                    self.outbox.push_back(Ask::Ready(self.recovered.clone()));
+                    self.look_at_space();
+                    self.begin_batch();
+                }
+            }
+            Phase::Running => {
+                self.begin_batch();
+                self.begin_checkpoint();
+            }
+            Phase::Stopping => {
+                self.begin_batch();
+                if self.batch.is_none() && self.waiting.is_empty() {
+                    self.checkpointing.wanted |= self.ring.last_lsn() > self.checkpointing.done().lsn;
+                    self.begin_checkpoint();
+                    if self.checkpointing.idle() && !self.checkpointing.wanted {
+                        self.phase = Phase::Stopped;
+                    }
+                }
+            }
+        }
+    }
+
+    fn until(&self) -> Option<Deadline> {
+        let retry = self.settling.retry_at().map(|at| Deadline {
+            at,
+            why: "settling is retried",
+        });
+        let checkpoint = self.checkpointing.due().map(|at| Deadline {
+            at,
+            why: "a checkpoint is due",
+        });
+        [retry, checkpoint].into_iter().flatten().min()
+    }
+}
+
+impl Machine for Committer {
+    type Ask = Ask;
+    type Value = Value;
+    type Notice = Notice;
+
+    fn handle(&mut self, now: Now, input: Input<'_, Value, Notice>) {
+        self.now = now;
+        match input {
+            Input::Answer(answer) => {
+                let pending = self.slots.take(answer.id);
+                let Value::Disk(DiskReply(done)) = answer.value;
+                if !matches!(self.phase, Phase::Failed) {
+                    self.answered(pending, done);
+                }
+            }
+            Input::Notice(Notice::Submit(submission)) => self.submit(submission),
+            Input::Notice(Notice::Shutdown) => match self.phase {
+                Phase::Running | Phase::Recovering => self.phase = Phase::Stopping,
+                Phase::Booting(_) => self.phase = Phase::Stopped,
+                Phase::Stopping | Phase::Stopped | Phase::Failed => {}
+            },
+            Input::Tick => {
+                self.retry_settling();
+                self.checkpointing.tick(now.instant);
+            }
+            Input::Received(_) | Input::Eof | Input::Sent(_) | Input::Body(_) => panic!("a committer has no stream"),
+        }
+    }
+
+    fn poll(&mut self) -> Output<'_, Ask> {
+        if self.outbox.is_empty() {
+            self.pump();
+        }
+        if let Some(ask) = self.outbox.pop_front() {
+            return Output::Ask(ask);
+        }
+        match self.phase {
+            Phase::Stopped | Phase::Failed => Output::Close(Close {
+                why: Reason::Shutdown,
+                linger: None,
+            }),
+            Phase::Booting(_) | Phase::Recovering | Phase::Running | Phase::Stopping => Output::Wait(Wait {
+                send: &[],
+                read: false,
+                body: false,
+                until: self.until(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Header blocks: fields, their names and unfolded values, on broken input too.
+
+use alloc::vec::Vec;
+
+use memchr::memchr;
+
+/// One field of a header block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// The whole field as it stands, with its line ends.
+    pub raw: &'a [u8],
+    /// Its name, without white space behind it; empty when the line has no colon.
+    pub name: &'a [u8],
+    /// What follows the colon, folded as it stands, with its line end.
+    pub value: &'a [u8],
+}
+
+impl Field<'_> {
+    /// Whether it has this name, in any case.
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value without line ends, and without white space around it.
+    pub fn unfolded(&self) -> Vec<u8> {
+        unfold(self.value)
+    }
+}
+
+/// The fields of a header block, up to its empty line or its end.
+///
+/// ```text
+/// field = name ":" value CRLF *( WSP continuation CRLF )
+/// ```
+pub fn fields(block: &[u8]) -> impl Iterator<Item = Field<'_>> {
+    let mut rest = block;
+    core::iter::from_fn(move || {
+        if rest.is_empty() || rest.starts_with(b"\r\n") || rest.starts_with(b"\n") {
+            return None;
+        }
+        let mut end = line_end(rest, 0);
+        while matches!(rest.get(end), Some(b' ' | b'\t')) {
+            end = line_end(rest, end);
+        }
+        let (raw, tail) = rest.split_at(end);
+        rest = tail;
+        let colon = memchr(b':', raw).filter(|colon| !raw[..*colon].contains(&b'\n'));
+        let (name, value) = colon.map_or((&raw[..0], raw), |colon| (raw[..colon].trim_ascii_end(), &raw[colon + 1..]));
+        Some(Field { raw, name, value })
+    })
+}
+
+/// Where the line that begins at `from` ends, behind its LF.
+fn line_end(bytes: &[u8], from: usize) -> usize {
+    memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at + 1)
+}
+
+/// A value without line ends, and without white space around it.
+pub fn unfold(value: &[u8]) -> Vec<u8> {
+    let mut out: Vec<u8> = Vec::with_capacity(value.len());
+    out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
+    out.trim_ascii().to_vec()
+}
+
+/// Finds the end of a header block in bytes that come in pieces: behind the empty line.
+#[derive(Debug, Clone, Default)]
+pub struct HeaderEnd {
+    /// Octets since the last line began; 0 at its beginning.
+    line: u64,
+    found: bool,
+}
+
+impl HeaderEnd {
+    /// Takes more bytes: how many of them belong to the header block. All, unless the block ends in them.
+    pub fn update(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while !self.found && at < bytes.len() {
+            match memchr(b'\n', &bytes[at..]) {
+                None => {
+                    let rest = &bytes[at..];
+                    // A lone CR does not make a line longer than empty.
+                    self.line += if self.line == 0 && rest == b"\r" {
+                        0
+                    } else {
+                        rest.len() as u64
+                    };
+                    return bytes.len();
+                }
+                Some(end) => {
+                    let line = &bytes[at..at + end];
+                    at += end + 1;
+                    self.found = self.line == 0 && (line.is_empty() || line == b"\r");
+                    self.line = 0;
+                }
+            }
+        }
+        at
+    }
+
+    /// Whether the empty line has come.
+    pub fn found(&self) -> bool {
+        self.found
+    }
+}

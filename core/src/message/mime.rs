@@ -1,0 +1,386 @@
+//! The MIME walker: a fold over a message's bytes that finds its parts. No recursion, bounded memory, any split gives the same.
+//!
+//! It keeps header fields that structure and envelope need, and looks at body lines only where a boundary may begin
+//! (RFC 2046 §5.1.1).
+
+use alloc::vec::Vec;
+
+use memchr::memchr;
+
+use super::content::{Content, parse_token};
+use super::digest::{Part, PartKind};
+use super::header::unfold;
+use crate::limits;
+
+/// A part with the fields that describe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// Where it lies.
+    pub part: Part,
+    /// Its media type; `None`: text/plain.
+    pub content: Option<Content>,
+    /// Its fields, unfolded, by [`KEPT`]'s order.
+    pub fields: Vec<(usize, Vec<u8>)>,
+}
+
+/// Fields that are kept.
+pub const KEPT: [&str; 18] = [
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-ID",
+    "Content-Description",
+    "Content-Disposition",
+    "Content-Language",
+    "Content-Location",
+    "Content-MD5",
+    "Date",
+    "Subject",
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Bcc",
+    "In-Reply-To",
+    "Message-ID",
+];
+/// Index into [`KEPT`] of the first envelope field.
+const ENVELOPE: usize = 8;
+
+impl Walked {
+    /// A field's value by name; the first of that name.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        let index = KEPT.iter().position(|known| *known == name)?;
+        self.fields
+            .iter()
+            .find(|(known, _)| *known == index)
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// All values of a name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let index = KEPT.iter().position(|known| *known == name);
+        self.fields
+            .iter()
+            .filter(move |(known, _)| Some(*known) == index)
+            .map(|(_, value)| value.as_slice())
+    }
+}
+
+/// The walker.
+#[derive(Debug)]
+pub struct Walker {
+    offset: u64,
+    parts: Vec<Walked>,
+    /// From the message inwards: the parts that the next byte is in.
+    open: Vec<Open>,
+    state: State,
+    /// The line so far, as far as it matters.
+    line: Vec<u8>,
+    /// Where the line began, and how long the line end before it was.
+    line_start: u64,
+    last_end: u64,
+    last_was_cr: bool,
+    lines: u64,
+    header: Vec<u8>,
+    header_room: usize,
+    kept: usize,
+}
+
+#[derive(Debug)]
+struct Open {
+    part: usize,
+    boundary: Option<Vec<u8>>,
+    /// The close delimiter has come: what follows is epilogue.
+    closed: bool,
+    children: u32,
+    lines_before: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// In the header of the innermost part.
+    Header,
+    /// In a body, a preamble or an epilogue.
+    Body,
+}
+
+/// Boundary lines are at most `--` 70 `--` and white space; a little more is kept.
+const LINE_KEPT: usize = 256;
+
+impl Default for Walker {
+    fn default() -> Self {
+        Walker::new()
+    }
+}
+
+impl Walker {
+    /// At a message's first byte.
+    pub fn new() -> Walker {
+        let mut walker = Walker {
+            offset: 0,
+            parts: Vec::new(),
+            open: Vec::new(),
+            state: State::Header,
+            line: Vec::new(),
+            line_start: 0,
+            last_end: 0,
+            last_was_cr: false,
+            lines: 0,
+            header: Vec::new(),
+            header_room: limits::HEADER_KEPT,
+            kept: 0,
+        };
+        walker.begin(0, 1);
+        walker
+    }
+
+    /// Takes more bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (piece, whole) = match memchr(b'\n', bytes) {
+                Some(end) => (&bytes[..=end], true),
+                None => (bytes, false),
+            };
+            self.piece(piece);
+            self.offset += piece.len() as u64;
+            if whole {
+                self.line_ends();
+            }
+            bytes = &bytes[piece.len()..];
+        }
+    }
+
+    /// The end of the message: its parts in pre-order.
+    pub fn finish(mut self) -> Vec<Walked> {
+        if self.line_start < self.offset {
+            self.last_line();
+        }
+        if self.state == State::Header {
+            self.header_ends(self.offset);
+        }
+        while let Some(open) = self.open.pop() {
+            self.end(&open, self.offset, self.lines);
+        }
+        self.parts
+    }
+
+    /// Keeps what matters of a piece of a line.
+    fn piece(&mut self, piece: &[u8]) {
+        let room = match self.state {
+            State::Header => self.header_room,
+            State::Body => LINE_KEPT,
+        };
+        // Only a line that begins like a boundary is kept in a body.
+        let wanted = self.state == State::Header || b"--".starts_with(&self.line[..self.line.len().min(2)]);
+        if wanted {
+            let keep = piece.len().min(room.saturating_sub(self.line.len()));
+            self.line.extend_from_slice(&piece[..keep]);
+        }
+        let before = piece.len().checked_sub(2).map(|at| piece[at]);
+        let cr = if piece.ends_with(b"\n") {
+            before.map_or(self.last_was_cr, |byte| byte == b'\r')
+        } else {
+            piece.ends_with(b"\r")
+        };
+        self.last_was_cr = cr;
+    }
+
+    fn line_ends(&mut self) {
+        let eol = if self.last_was_cr { 2 } else { 1 };
+        self.lines += 1;
+        let line = core::mem::take(&mut self.line);
+        self.whole_line(&line);
+        self.line = line;
+        self.line.clear();
+        self.line_start = self.offset;
+        self.last_end = eol;
+        self.last_was_cr = false;
+    }
+
+    /// The last line, without a line end.
+    fn last_line(&mut self) {
+        let line = core::mem::take(&mut self.line);
+        self.whole_line(&line);
+        self.line_start = self.offset;
+        self.last_end = 0;
+    }
+
+    fn whole_line(&mut self, line: &[u8]) {
+        if line.starts_with(b"--")
+            && let Some((depth, close)) = self.boundary(line)
+        {
+            self.delimiter(depth, close);
+            return;
+        }
+        if self.state == State::Body {
+            return;
+        }
+        if line == b"\r\n" || line == b"\n" {
+            self.header_ends(self.offset);
+        } else {
+            self.header_line(line);
+        }
+    }
+
+    /// Which open multipart this line delimits (its place in `open`), and whether it closes it.
+    fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
+        let text = line[2..].trim_ascii_end();
+        self.open.iter().enumerate().rev().find_map(|(depth, open)| {
+            let boundary = open.boundary.as_deref().filter(|_| !open.closed)?;
+            match text.strip_prefix(boundary)? {
+                b"" => Some((depth, false)),
+                b"--" => Some((depth, true)),
+                _ => None,
+            }
+        })
+    }
+
+    fn delimiter(&mut self, depth: usize, close: bool) {
+        // The line end before the delimiter belongs to it (RFC 2046 §5.1.1), unless there is none.
+        let end = self.line_start.saturating_sub(self.last_end);
+        let lines = (self.lines - 1).saturating_sub(u64::from(self.last_end > 0));
+        let lines = if self.line_start == self.offset { self.lines } else { lines };
+        if self.state == State::Header {
+            // A header cut off by a delimiter: the line end before that belongs to it here too.
+            let innermost = self.open.last().expect("a header belongs to a part").part;
+            self.header_ends(end.max(self.parts[innermost].part.header_start));
+        }
+        while self.open.len() > depth + 1 {
+            let open = self.open.pop().expect("it is longer");
+            let body_start = self.parts[open.part].part.body_start;
+            self.end(&open, end.max(body_start), lines);
+        }
+        self.state = State::Body;
+        let multipart = &mut self.open[depth];
+        if close {
+            multipart.closed = true;
+        } else if self.parts.len() < limits::MIME_PARTS {
+            multipart.children += 1;
+            let (parent, number) = (multipart.part, multipart.children);
+            self.begin(parent, number);
+            let part = self.parts.len() - 1;
+            self.parts[part].part.header_start = self.offset;
+        }
+    }
+
+    /// A part begins at the next byte.
+    fn begin(&mut self, parent: usize, number: u32) {
+        let at = self.offset;
+        let parent = u32::try_from(parent).expect("parts are few");
+        let part = Part {
+            parent,
+            number,
+            kind: PartKind::Leaf,
+            header_start: at,
+            body_start: at,
+            body_end: at,
+            lines: 0,
+        };
+        self.parts.push(Walked {
+            part,
+            content: None,
+            fields: Vec::new(),
+        });
+        let open = Open {
+            part: self.parts.len() - 1,
+            boundary: None,
+            closed: false,
+            children: 0,
+            lines_before: self.lines,
+        };
+        self.open.push(open);
+        self.state = State::Header;
+        self.header.clear();
+    }
+
+    fn end(&mut self, open: &Open, end: u64, lines: u64) {
+        let part = &mut self.parts[open.part].part;
+        part.body_end = end.max(part.body_start);
+        part.lines = lines.saturating_sub(open.lines_before);
+    }
+
+    /// A line of a header: the field before it is whole unless this one continues it.
+    fn header_line(&mut self, line: &[u8]) {
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            self.keep_field();
+        }
+        let room = self.header_room.saturating_sub(self.header.len());
+        self.header.extend_from_slice(&line[..line.len().min(room)]);
+    }
+
+    /// Takes the field over if it is one that is kept.
+    fn keep_field(&mut self) {
+        let colon = memchr(b':', &self.header);
+        let innermost = self.open.last().expect("a header belongs to a part").part;
+        if let Some(colon) = colon {
+            let name = self.header[..colon].trim_ascii();
+            let known = KEPT.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name));
+            // Only a message has an envelope; a part's own From says nothing.
+            let message =
+                innermost == 0 || self.parts[self.parts[innermost].part.parent as usize].part.kind == PartKind::Message;
+            if let Some(known) = known.filter(|known| *known < ENVELOPE || message)
+                && self.kept < limits::HEADERS_KEPT
+            {
+                let value = unfold(&self.header[colon + 1..]);
+                self.kept += value.len() + 32;
+                self.parts[innermost].fields.push((known, value));
+            }
+        }
+        self.header.clear();
+    }
+
+    /// The header of the innermost part is whole: what kind of part is it?
+    fn header_ends(&mut self, body_start: u64) {
+        self.keep_field();
+        self.state = State::Body;
+        let lines = if body_start == self.offset {
+            self.lines
+        } else {
+            self.lines.saturating_sub(1)
+        };
+        let depth = self.open.len();
+        let open = self.open.last_mut().expect("a header belongs to a part");
+        open.lines_before = lines;
+        let index = open.part;
+        let parent = self.parts[index].part.parent as usize;
+        let in_digest = index != parent
+            && self.parts[parent]
+                .content
+                .as_ref()
+                .is_some_and(|content| content.is("multipart", "digest"));
+        let walked = &mut self.parts[index];
+        walked.part.body_start = body_start;
+        walked.content = match walked.field("Content-Type") {
+            Some(text) => Content::parse_type(text),
+            None if in_digest => Content::parse_type(b"message/rfc822"),
+            None => None,
+        };
+        let Some(content) = &walked.content else { return };
+        if content.is("multipart", "*") {
+            let boundary = content
+                .parameter("boundary")
+                .map(<[u8]>::trim_ascii_end)
+                .filter(|boundary| !boundary.is_empty());
+            match boundary {
+                Some(boundary) if depth <= limits::MIME_DEPTH && boundary.len() <= LINE_KEPT / 2 => {
+                    open.boundary = Some(boundary.to_vec());
+                    walked.part.kind = PartKind::Multipart;
+                }
+                _ => {}
+            }
+        } else if content.is("message", "rfc822") || content.is("message", "global") {
+            let encoding = walked
+                .field("Content-Transfer-Encoding")
+                .and_then(parse_token)
+                .unwrap_or_default();
+            let plain = [&b""[..], b"7bit", b"8bit", b"binary"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(&encoding));
+            if plain && depth <= limits::MIME_DEPTH && self.parts.len() < limits::MIME_PARTS && body_start == self.offset {
+                self.parts[index].part.kind = PartKind::Message;
+                self.begin(index, 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The batch: judged, written, synced, published.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::ask::{Ask, Lane};
+use super::judge::Judged;
+use super::{Committer, Pending};
+use crate::limits;
+use crate::record::Record;
+use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::journal::record::{self, Place};
+use crate::store::layout;
+use crate::store::operation::Operation;
+use crate::store::request::{Refused, Reply};
+use crate::store::{AccountId, Location, Lsn, MailboxKey};
+
+/// What is in flight.
+pub(super) struct Batch {
+    segment: u32,
+    records: Vec<Recorded>,
+    /// In the order of judging: a reply without a record of its own waits too, since it may rest on a record before it.
+    replies: Vec<(u64, Reply)>,
+}
+
+impl Batch {
+    /// Its first record.
+    pub(super) fn first(&self) -> Lsn {
+        self.records[0].lsn
+    }
+}
+
+pub(super) struct Recorded {
+    pub(super) lsn: Lsn,
+    pub(super) operation: Operation,
+    pub(super) body: Option<Arc<[u8]>>,
+}
+
+impl Committer {
+    /// Judges what is waiting into a batch and has it written, if none is in flight.
+    pub(super) fn begin_batch(&mut self) {
+        if self.batch.is_some() || self.waiting.is_empty() || self.settling.octets() > limits::UNSETTLED_BYTES {
+            return;
+        }
+        let mut parts: Vec<Arc<[u8]>> = Vec::new();
+        let mut octets = 0;
+        let mut batch = Batch {
+            segment: 0,
+            records: Vec::new(),
+            replies: Vec::new(),
+        };
+        let first = self.ring.peek_lsn();
+        while let Some(next) = self.waiting.front() {
+            let most = self.record_at_most(&next.request);
+            if most > self.ring.segment_bytes() || most > limits::RECORD as u64 + limits::INLINE_BODY {
+                let ticket = self.waiting.pop_front().expect("it is there").ticket;
+                let refused = Refused::Limit("the change is too large for one transaction; do it in parts".into());
+                batch.replies.push((ticket, Reply::Refused(refused)));
+                continue;
+            }
+            if octets + most > self.ring.room() {
+                // The next segment is begun only by a batch of its own.
+                if !batch.records.is_empty() || !self.ring.advance(self.checkpointing.done().lsn) {
+                    self.checkpointing.wanted |= batch.records.is_empty();
+                    break;
+                }
+            }
+            let submission = self.waiting.pop_front().expect("it is there");
+            match self.judge(submission.request) {
+                Judged::Reply(reply) => batch.replies.push((submission.ticket, reply)),
+                Judged::Record {
+                    operation,
+                    body,
+                    origin,
+                    reply,
+                } => {
+                    let lsn = self.ring.next_lsn();
+                    let payload = operation.to_record();
+                    let crc = if let Operation::Place(place) = &operation {
+                        place.body_crc
+                    } else {
+                        0
+                    };
+                    let place = Place {
+                        lsn,
+                        batch: first,
+                        epoch: self.ring.epoch(),
+                    };
+                    let encoded = record::encode(place, &payload, body.as_ref().map(|body| (body, crc)));
+                    octets += encoded.iter().map(|part| part.len() as u64).sum::<u64>();
+                    parts.extend(encoded);
+                    self.apply(lsn, origin, &operation);
+                    batch.replies.push((submission.ticket, reply(lsn)));
+                    batch.records.push(Recorded { lsn, operation, body });
+                }
+            }
+            if octets >= limits::BATCH_BYTES {
+                break;
+            }
+        }
+        if batch.records.is_empty() {
+            for (ticket, reply) in batch.replies {
+                self.reply(ticket, reply);
+            }
+            return;
+        }
+        let (segment, offset) = self.ring.take(octets);
+        batch.segment = segment;
+        self.batch = Some(batch);
+        self.disk(
+            Lane::Ring,
+            DiskOp::Write {
+                path: layout::segment(segment),
+                offset,
+                parts,
+            },
+            Pending::RingWrite,
+        );
+    }
+
+    pub(super) fn ring_written(&mut self, done: DiskDone) {
+        if let Err(error) = done {
+            return self.fail(format!("the journal cannot be written: {error}"));
+        }
+        let segment = self.batch.as_ref().expect("a batch is in flight").segment;
+        self.disk(Lane::Ring, DiskOp::DataSync(layout::segment(segment)), Pending::RingSync);
+    }
+
+    /// The batch is durable: now, and not before, it may be seen.
+    pub(super) fn ring_synced(&mut self, done: DiskDone) {
+        if let Err(error) = done {
+            return self.fail(format!("the journal cannot be made durable: {error}"));
+        }
+        let batch = self.batch.take().expect("a batch is in flight");
+        let mut touched: BTreeSet<MailboxKey> = BTreeSet::new();
+        for recorded in batch.records {
+            self.hold(&recorded);
+            match &recorded.operation {
+                Operation::Account(new) => {
+                    touched.extend(new.mailboxes.iter().map(|made| MailboxKey {
+                        account: new.account,
+                        mailbox: made.mailbox,
+                    }));
+                }
+                Operation::Place(place) => touched.extend(place.copies.iter().map(|copy| copy.mailbox)),
+                Operation::Flag(flag) => _ = touched.insert(flag.mailbox),
+                Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
+            }
+            self.settle(recorded.lsn, &recorded.operation, recorded.body);
+        }
+        for mailbox in &touched {
+            let entry = self.accounts.get_mut(&mailbox.account);
+            if let Some(model) = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
+                model.publish();
+            }
+        }
+        for (ticket, reply) in batch.replies {
+            self.reply(ticket, reply);
+        }
+        for mailbox in touched {
+            self.notify(mailbox);
+        }
+        self.checkpointing.dirty(self.now.instant);
+        if self.ring.used(self.checkpointing.done().lsn) >= limits::RING_SEGMENTS as usize / 2 {
+            self.checkpointing.wanted = true;
+        }
+        self.begin_settling();
+    }
+
+    fn notify(&mut self, mailbox: MailboxKey) {
+        let Some(watchers) = self.watches.get(&mailbox) else { return };
+        let entry = self.accounts.get(&mailbox.account);
+        let model = entry.and_then(|entry| entry.account.mailbox(crate::store::request::Where::Mailbox(mailbox.mailbox)));
+        let Some((_, model)) = model else { return };
+        let lsn = model.published().lsn;
+        self.outbox.extend(watchers.iter().map(|watch| Ask::Notify {
+            watch: *watch,
+            mailbox,
+            lsn,
+        }));
+    }
+
+    fn hold(&mut self, recorded: &Recorded) {
+        let Operation::Place(place) = &recorded.operation else {
+            return;
+        };
+        for copy in &place.copies {
+            let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
+            let body = recorded.body.clone().unwrap_or_else(|| Arc::new([]));
+            self.outbox.push_back(Ask::Hold {
+                account,
+                pack,
+                offset,
+                prefix: copy.prefix.clone(),
+                body,
+            });
+        }
+    }
+}
+
+/// A location in an account's packs.
+pub(super) fn spot(account: AccountId, location: Location) -> (AccountId, u32, u64) {
+    let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = location;
+    (account, pack, offset)
+}

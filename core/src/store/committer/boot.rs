@@ -1,0 +1,428 @@
+//! Reading the disk at start, one operation at a time: a fresh store is made, an existing one is read whole.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Settings;
+use super::settle::SNAPSHOT;
+use crate::limits;
+use crate::record::Record;
+use crate::store::account::Account;
+use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
+use crate::store::journal::checkpoint::{Checkpoint, SLOT};
+use crate::store::journal::record;
+use crate::store::journal::scan::Scan;
+use crate::store::operation::Operation;
+use crate::store::{AccountId, Lsn, layout};
+
+/// What comes next.
+pub(super) enum BootNext {
+    Disk(DiskOp),
+    Failed(String),
+    Booted(Booted),
+}
+
+/// What the disk holds.
+pub(super) struct Booted {
+    pub(super) checkpoint: Checkpoint,
+    pub(super) newest_segment: Option<u32>,
+    pub(super) accounts: Vec<Loaded>,
+    /// Accounts that have a directory but no index: the journal must make them.
+    pub(super) orphans: Vec<AccountId>,
+    /// Operations behind the checkpoint, in order, with their inline bodies.
+    pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
+    pub(super) torn_records: u64,
+}
+
+/// An account as its index has it.
+pub(super) struct Loaded {
+    pub(super) account: Account,
+    pub(super) generation: u32,
+    pub(super) len: u64,
+    pub(super) snapshot_len: u64,
+}
+
+pub(super) struct Boot {
+    settings: Settings,
+    step: Step,
+    checkpoint: Checkpoint,
+    scan: Option<Scan>,
+    newest: (Lsn, Option<u32>),
+    booted: Booted,
+    directories: VecDeque<DiskPath>,
+    found: VecDeque<AccountId>,
+    generations: Vec<u32>,
+    index: Vec<u8>,
+}
+
+/// ```text
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
+/// ```
+enum Step {
+    Begin,
+    Version,
+    Making(VecDeque<DiskOp>),
+    Checkpoint,
+    Segment(u32),
+    Spools,
+    Emptying(VecDeque<DiskOp>),
+    Accounts,
+    Shelf(DiskPath),
+    Generations(AccountId),
+    Index(AccountId, u32),
+    Cut,
+    End,
+}
+
+impl Boot {
+    pub(super) fn new(settings: Settings) -> Boot {
+        let booted = Booted {
+            checkpoint: Checkpoint::default(),
+            newest_segment: None,
+            accounts: Vec::new(),
+            orphans: Vec::new(),
+            records: Vec::new(),
+            torn_records: 0,
+        };
+        Boot {
+            settings,
+            step: Step::Begin,
+            checkpoint: Checkpoint::default(),
+            scan: None,
+            newest: (Lsn(0), None),
+            booted,
+            directories: VecDeque::new(),
+            found: VecDeque::new(),
+            generations: Vec::new(),
+            index: Vec::new(),
+        }
+    }
+
+    /// Takes the answer to the last operation and gives the next.
+    pub(super) fn next(&mut self, done: Option<DiskDone>) -> BootNext {
+        match self.step(done) {
+            Ok(next) => next,
+            Err(why) => BootNext::Failed(why),
+        }
+    }
+
+    fn step(&mut self, done: Option<DiskDone>) -> Result<BootNext, String> {
+        let value = |done: Option<DiskDone>, what: &str| {
+            done.expect("a step has an answer")
+                .map_err(|error| format!("{what} cannot be read: {error}"))
+        };
+        match core::mem::replace(&mut self.step, Step::End) {
+            Step::Begin => Ok(self.go(
+                Step::Version,
+                DiskOp::Read {
+                    path: layout::version(),
+                    offset: 0,
+                    len: 64,
+                },
+            )),
+            Step::Version => match done.expect("a step has an answer") {
+                Ok(DiskValue::Read(text)) if text == layout::VERSION_TEXT => Ok(self.read_checkpoint()),
+                Ok(DiskValue::Read(text)) => Err(format!(
+                    "VERSION says {:?}: not a store of this version",
+                    String::from_utf8_lossy(&text)
+                )),
+                Err(DiskError::NotFound) => Ok(self.make(fresh(&self.settings))),
+                other => Err(format!("VERSION cannot be read: {other:?}")),
+            },
+            Step::Making(rest) => {
+                value(done, "the new store")?;
+                Ok(self.make(rest))
+            }
+            Step::Checkpoint => {
+                let DiskValue::Read(bytes) = value(done, "the checkpoint")? else {
+                    return Err("no bytes".into());
+                };
+                self.checkpoint = Checkpoint::newest(&bytes).ok_or("the checkpoint file has no valid slot")?;
+                self.booted.checkpoint = self.checkpoint;
+                self.scan = Some(Scan::new(self.checkpoint.lsn));
+                Ok(self.read_segment(0))
+            }
+            Step::Segment(number) => {
+                let DiskValue::Read(bytes) = value(done, "a journal segment")? else {
+                    return Err("no bytes".into());
+                };
+                if (bytes.len() as u64) < self.settings.segment_bytes() {
+                    return Err(format!("journal segment {number} is cut short"));
+                }
+                self.segment(number, &bytes)?;
+                if number + 1 < limits::RING_SEGMENTS {
+                    return Ok(self.read_segment(number + 1));
+                }
+                self.journal_read()?;
+                Ok(self.go(Step::Spools, DiskOp::ReadDir(layout::spools())))
+            }
+            Step::Spools => {
+                let DiskValue::Names(names) = value(done, "the spools")? else {
+                    return Err("no names".into());
+                };
+                let leftover = names
+                    .into_iter()
+                    .map(|name| DiskOp::Unlink(DiskPath(format!("{}/{name}", layout::spools()))));
+                let leftover = leftover.collect();
+                Ok(self.empty(leftover))
+            }
+            Step::Emptying(rest) => {
+                value(done, "a leftover spool")?;
+                Ok(self.empty(rest))
+            }
+            Step::Accounts => {
+                let DiskValue::Names(names) = value(done, "the accounts")? else {
+                    return Err("no names".into());
+                };
+                self.directories = names
+                    .into_iter()
+                    .map(|name| DiskPath(format!("{}/{name}", layout::accounts())))
+                    .collect();
+                Ok(self.next_shelf())
+            }
+            Step::Shelf(path) => {
+                let DiskValue::Names(names) = value(done, &path.0)? else {
+                    return Err("no names".into());
+                };
+                for name in names {
+                    let id = AccountId::from_hex(&name).ok_or_else(|| format!("{path}/{name} is no account's directory"))?;
+                    self.found.push_back(id);
+                }
+                Ok(self.next_shelf())
+            }
+            Step::Generations(id) => {
+                let DiskValue::Names(names) = value(done, "an account")? else {
+                    return Err("no names".into());
+                };
+                self.generations = names
+                    .iter()
+                    .filter_map(|name| name.strip_prefix("index.")?.parse().ok())
+                    .collect();
+                self.generations.sort_unstable();
+                Ok(self.next_generation(id))
+            }
+            Step::Index(id, generation) => {
+                let DiskValue::Read(bytes) = value(done, "an index")? else {
+                    return Err("no bytes".into());
+                };
+                let more = bytes.len() == INDEX_READ;
+                self.index.extend_from_slice(&bytes);
+                if more {
+                    return Ok(self.read_index(id, generation));
+                }
+                self.load(id, generation)
+            }
+            Step::Cut => {
+                value(done, "an index")?;
+                Ok(self.next_account())
+            }
+            Step::End => Err("the start went on after its end".into()),
+        }
+    }
+
+    fn go(&mut self, step: Step, op: DiskOp) -> BootNext {
+        self.step = step;
+        BootNext::Disk(op)
+    }
+
+    fn make(&mut self, mut rest: VecDeque<DiskOp>) -> BootNext {
+        match rest.pop_front() {
+            Some(op) => self.go(Step::Making(rest), op),
+            None => self.read_checkpoint(),
+        }
+    }
+
+    fn empty(&mut self, mut rest: VecDeque<DiskOp>) -> BootNext {
+        match rest.pop_front() {
+            Some(op) => self.go(Step::Emptying(rest), op),
+            None => self.go(Step::Accounts, DiskOp::ReadDir(layout::accounts())),
+        }
+    }
+
+    fn read_checkpoint(&mut self) -> BootNext {
+        self.go(
+            Step::Checkpoint,
+            DiskOp::Read {
+                path: layout::checkpoint(),
+                offset: 0,
+                len: 2 * SLOT as usize,
+            },
+        )
+    }
+
+    fn read_segment(&mut self, number: u32) -> BootNext {
+        let len = self.settings.segment_bytes() as usize;
+        self.go(
+            Step::Segment(number),
+            DiskOp::Read {
+                path: layout::segment(number),
+                offset: 0,
+                len,
+            },
+        )
+    }
+
+    fn segment(&mut self, number: u32, bytes: &[u8]) -> Result<(), String> {
+        let scan = self.scan.as_mut().ok_or("segments are read after the checkpoint")?;
+        scan.segment(bytes);
+        if let Some(first) = record::decode(bytes)
+            && first.place.lsn > self.newest.0
+        {
+            self.newest = (first.place.lsn, Some(number));
+        }
+        Ok(())
+    }
+
+    fn journal_read(&mut self) -> Result<(), String> {
+        let scan = self.scan.take().ok_or("the journal is read once")?;
+        let scanned = scan.finish().map_err(|why| format!("the journal is corrupt: {why}"))?;
+        self.booted.newest_segment = self.newest.1;
+        self.booted.torn_records = scanned.torn_records;
+        for (lsn, found) in scanned.records {
+            let operation = Operation::from_record(&found.payload)
+                .map_err(|error| format!("journal record {lsn} is of an unknown kind ({error}): was a newer version here?"))?;
+            let body = matches!(&operation, Operation::Place(place) if !place.big).then_some(found.body);
+            self.booted.records.push((lsn, operation, body));
+        }
+        Ok(())
+    }
+
+    fn next_shelf(&mut self) -> BootNext {
+        match self.directories.pop_front() {
+            Some(path) => self.go(Step::Shelf(path.clone()), DiskOp::ReadDir(path)),
+            None => self.next_account(),
+        }
+    }
+
+    fn next_account(&mut self) -> BootNext {
+        match self.found.pop_front() {
+            Some(id) => self.go(Step::Generations(id), DiskOp::ReadDir(layout::account(id))),
+            None => BootNext::Booted(core::mem::replace(&mut self.booted, Boot::new(self.settings).booted)),
+        }
+    }
+
+    /// The newest generation that has not been tried.
+    fn next_generation(&mut self, id: AccountId) -> BootNext {
+        self.index.clear();
+        match self.generations.pop() {
+            Some(generation) => self.read_index(id, generation),
+            None => {
+                self.booted.orphans.push(id);
+                self.next_account()
+            }
+        }
+    }
+
+    fn read_index(&mut self, id: AccountId, generation: u32) -> BootNext {
+        let op = DiskOp::Read {
+            path: layout::index(id, generation),
+            offset: self.index.len() as u64,
+            len: INDEX_READ,
+        };
+        self.go(Step::Index(id, generation), op)
+    }
+
+    fn load(&mut self, id: AccountId, generation: u32) -> Result<BootNext, String> {
+        let bytes = core::mem::take(&mut self.index);
+        let (mut account, mut at, mut snapshot_len) = (Account::new(id), 0, 0);
+        while let Some(read) = record::decode(&bytes[at..]).filter(|read| read.place.epoch == generation) {
+            let first = at == 0;
+            at += read.len;
+            if let Some(snapshot) = read.payload.strip_prefix(&[SNAPSHOT]) {
+                account =
+                    Account::from_record(snapshot).map_err(|error| format!("account {id}, index {generation}: {error}"))?;
+                snapshot_len = at as u64;
+                continue;
+            }
+            let whole = first || read.place.lsn > account.last_lsn;
+            let operation =
+                Operation::from_record(read.payload).map_err(|error| format!("account {id}, index {generation}: {error}"))?;
+            if whole {
+                account.apply(read.place.lsn, 0, &operation);
+            }
+        }
+        // A generation above the first begins with its snapshot; without it, the one before is still whole.
+        if generation > 0 && snapshot_len == 0 {
+            return Ok(self.next_generation(id));
+        }
+        let later = record::candidates(&bytes[at..]).filter_map(|candidate| record::decode(&bytes[at + candidate..]));
+        let settled = later.filter(|read| read.place.epoch == generation && read.place.lsn <= self.checkpoint.lsn);
+        if let Some(read) = settled.map(|read| read.place.lsn).next() {
+            return Err(format!("the index of account {id} is corrupt before record {read}"));
+        }
+        account.loaded_until = account.last_lsn;
+        let len = at as u64;
+        self.booted.accounts.push(Loaded {
+            account,
+            generation,
+            len,
+            snapshot_len,
+        });
+        // What is behind the last whole entry is of a write that did not finish.
+        Ok(self.go(
+            Step::Cut,
+            DiskOp::Truncate {
+                path: layout::index(id, generation),
+                len,
+            },
+        ))
+    }
+}
+
+const INDEX_READ: usize = 4 * 1024 * 1024;
+
+/// Makes a fresh store; VERSION comes last, so that a store cut off half-way is made again.
+fn fresh(settings: &Settings) -> VecDeque<DiskOp> {
+    let mut ops = VecDeque::new();
+    ops.push_back(DiskOp::MakeDir(layout::journal()));
+    ops.push_back(DiskOp::MakeDir(layout::accounts()));
+    ops.push_back(DiskOp::MakeDir(layout::spools()));
+    let block = 1024 * 1024;
+    let zeros: Arc<[u8]> = alloc::vec![0; block].into();
+    for number in 0..limits::RING_SEGMENTS {
+        let mut offset = 0;
+        while offset < settings.segment_bytes() {
+            let len = block.min((settings.segment_bytes() - offset) as usize);
+            let part = if len == block { zeros.clone() } else { zeros[..len].into() };
+            ops.push_back(DiskOp::Write {
+                path: layout::segment(number),
+                offset,
+                parts: alloc::vec![part],
+            });
+            offset += len as u64;
+        }
+        ops.push_back(DiskOp::Sync(layout::segment(number)));
+    }
+    let mut slots = alloc::vec![0; 2 * SLOT as usize];
+    let first = Checkpoint {
+        sequence: 0,
+        lsn: Lsn(0),
+        epoch: 0,
+    }
+    .encode();
+    slots[..first.len()].copy_from_slice(&first);
+    ops.push_back(DiskOp::Write {
+        path: layout::checkpoint(),
+        offset: 0,
+        parts: alloc::vec![slots.into()],
+    });
+    ops.push_back(DiskOp::Sync(layout::checkpoint()));
+    ops.push_back(DiskOp::SyncDir(layout::journal()));
+    let written = DiskPath::new("VERSION.new");
+    ops.push_back(DiskOp::Write {
+        path: written.clone(),
+        offset: 0,
+        parts: alloc::vec![layout::VERSION_TEXT.into()],
+    });
+    ops.push_back(DiskOp::Sync(written.clone()));
+    ops.push_back(DiskOp::SyncDir(DiskPath::new("")));
+    ops.push_back(DiskOp::Rename {
+        from: written,
+        to: layout::version(),
+    });
+    ops.push_back(DiskOp::SyncDir(DiskPath::new("")));
+    ops
+}
