@@ -92,8 +92,6 @@ pub const IMAP_SET_RANGES: usize = 100_000;
 pub const IMAP_FETCH_ITEMS: usize = 128;
 /// Names of one HEADER.FIELDS list.
 pub const IMAP_HEADER_FIELDS: usize = 1024;
-/// Part numbers of a section: the depth of the MIME walker (S34, S35).
-pub const IMAP_PART_DEPTH: usize = 100;
 /// Octets of a mailbox name in UTF-8 (S42).
 pub const IMAP_MAILBOX_NAME: usize = 1024;
 /// Levels of a mailbox name (S42).

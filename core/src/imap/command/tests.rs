@@ -198,6 +198,11 @@ fn bad_names_what_is_wrong() {
             Some("a"),
             "STORE: FLAGS, +FLAGS or -FLAGS is expected",
         ),
+        (
+            "a APPEND x \"31-Dec-9999 23:59:59 -0100\" {3}",
+            Some("a"),
+            "APPEND: the date-time is wrong",
+        ),
         ("a UID NOOP", Some("a"), "UID: FETCH, STORE or EXPUNGE is expected"),
         ("a STATUS x ()", Some("a"), "STATUS: unknown item"),
     ] {
@@ -244,8 +249,8 @@ fn s34_items_are_deduplicated_and_capped() {
     let bad = read(format!("a FETCH 1 ({})\r\n", many.join(" ")).as_bytes()).unwrap_err();
     assert_eq!(bad.text, "FETCH: too many items");
     let deep = |depth: usize| format!("FETCH 1 BODY[{}1]", "1.".repeat(depth - 1));
-    assert_eq!(items_of(&deep(limits::IMAP_PART_DEPTH)).len(), 1);
-    let bad = read(format!("a {}\r\n", deep(limits::IMAP_PART_DEPTH + 1)).as_bytes()).unwrap_err();
+    assert_eq!(items_of(&deep(limits::MIME_DEPTH)).len(), 1);
+    let bad = read(format!("a {}\r\n", deep(limits::MIME_DEPTH + 1)).as_bytes()).unwrap_err();
     assert_eq!(bad.text, "FETCH: too many part numbers");
 }
 

@@ -104,7 +104,7 @@ fn a_fetch_response() {
     });
     assert_eq!(
         text,
-        "* 12 FETCH (UID 40 FLAGS (\\Seen $Junk \\Recent) INTERNALDATE \"01-Jan-1970 00:00:00 +0000\" RFC822.SIZE 7 BODY (x) \
+        "* 12 FETCH (UID 40 FLAGS (\\Seen $Junk \\Recent) INTERNALDATE \" 1-Jan-1970 00:00:00 +0000\" RFC822.SIZE 7 BODY (x) \
          BODY[1.2.HEADER.FIELDS.NOT (From X-]odd \"X-(odd\")]<5> {3}\r\na(( RFC822.TEXT NIL)\r\n"
     );
 }
