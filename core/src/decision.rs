@@ -8,9 +8,12 @@
 //! replay, and `explain`: the same function with the facts printed. A failure is a fact too, so the loop always ends. The one
 //! loop is `adapters/src/decide.rs`; its bounds are in [`crate::limits`].
 
+use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::record::{Malformed, Reader, Record};
 
 use crate::address::{Domain, Mailbox};
 use crate::store::AccountId;
@@ -130,5 +133,18 @@ pub struct Because {
     /// What was seen.
     pub saw: String,
     /// The rule: `RFC 5321 §3.6.1` or a setting's name.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
+}
+
+impl Record for Because {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.saw.encode(out);
+        String::from(self.rule.as_ref()).encode(out);
+    }
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Because {
+            saw: String::decode(from)?,
+            rule: Cow::Owned(String::decode(from)?),
+        })
+    }
 }

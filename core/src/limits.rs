@@ -45,6 +45,14 @@ pub const SMTP_RECIPIENTS: usize = 1000;
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(180);
+/// Octets of a message that must come within [`SMTP_DATA_TIMEOUT`] (S09).
+pub const SMTP_DATA_PROGRESS: u64 = 1024;
+/// Pipelined input that is kept while a command is worked on.
+pub const SMTP_BACKLOG: usize = 64 * 1024;
+/// How long a closing session waits for its last reply to be taken.
+pub const SMTP_LAST_WORDS: Duration = Duration::from_secs(30);
+/// How long a session waits for its host's answer (RFC 5321 §4.5.3.2.6 gives the client 10 minutes of patience).
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(540);
 /// Protocol errors after which the session is closed (S64 asks for 3 in a row; mixed with good commands, Postfix's hard limit).
 pub const SMTP_ERRORS_IN_A_ROW: u32 = 3;
 /// Protocol errors in all.
@@ -92,8 +100,6 @@ pub const IMAP_SET_RANGES: usize = 100_000;
 pub const IMAP_FETCH_ITEMS: usize = 128;
 /// Names of one HEADER.FIELDS list.
 pub const IMAP_HEADER_FIELDS: usize = 1024;
-/// Part numbers of a section: the depth of the MIME walker (S34, S35).
-pub const IMAP_PART_DEPTH: usize = 100;
 /// Octets of a mailbox name in UTF-8 (S42).
 pub const IMAP_MAILBOX_NAME: usize = 1024;
 /// Levels of a mailbox name (S42).

@@ -1,7 +1,6 @@
 //! IMAP (RFC 3501, RFC 9051): framing, commands, responses, a session's view of its mailbox, and the server session.
 
 pub mod command;
-pub mod date_time;
 pub mod flag;
 pub mod frame;
 pub mod mailbox_name;

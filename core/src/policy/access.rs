@@ -3,8 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::address::{ForwardPath, Mailbox, ReversePath};
-use crate::decision::Because;
+use crate::address::{Domain, ForwardPath, Host, LocalPart, Mailbox, ReversePath};
+use crate::decision::{Because, Decision, FactAnswer, Facts, Known, Question};
 use crate::store::AccountId;
 
 /// What is known when a recipient is judged.
@@ -83,3 +83,216 @@ pub struct AuthorVerdict {
 
 crate::record_struct!(Login { account, name });
 crate::record_struct!(Refusal { code, status, text });
+crate::record_struct!(RecipientMatter {
+    login,
+    submission,
+    reverse_path,
+    recipient
+});
+crate::record_struct!(RecipientVerdict { outcome, because });
+crate::record_enum!(Target { 0 => Local { account, address } });
+crate::record_struct!(AuthorMatter { login, from, sender });
+crate::record_struct!(AuthorVerdict { outcome, because });
+
+/// Decides about a recipient.
+pub fn recipient(matter: &RecipientMatter, facts: &Facts) -> Decision<RecipientVerdict> {
+    let mut judge = Judge::new(facts);
+    let outcome = judge.recipient(matter);
+    judge
+        .verdict(outcome)
+        .map(|(outcome, because)| RecipientVerdict { outcome, because })
+}
+
+/// Decides about a submission's author fields (RFC 6409 §6.1, `rules.md`: the login owns every address in From, or, with several
+/// or none of its own there, the one in Sender, RFC 5322 §3.6.2).
+pub fn author(matter: &AuthorMatter, facts: &Facts) -> Decision<AuthorVerdict> {
+    let mut judge = Judge::new(facts);
+    let outcome = judge.author(matter);
+    judge
+        .verdict(outcome)
+        .map(|(outcome, because)| AuthorVerdict { outcome, because })
+}
+
+impl<T> Decision<T> {
+    fn map<U>(self, into: impl FnOnce(T) -> U) -> Decision<U> {
+        match self {
+            Decision::Known(value) => Decision::Known(into(value)),
+            Decision::Needs(questions) => Decision::Needs(questions),
+        }
+    }
+}
+
+/// One run of a decision: looks facts up, and notes what is missing and what was seen.
+struct Judge<'a> {
+    facts: &'a Facts,
+    missing: Vec<Question>,
+    because: Vec<Because>,
+}
+
+/// Not decided: a fact is missing, and noted.
+struct Missing;
+
+fn refusal(code: u16, status: [u16; 3], text: impl Into<String>) -> Refusal {
+    Refusal {
+        code,
+        status,
+        text: text.into(),
+    }
+}
+
+impl<'a> Judge<'a> {
+    fn new(facts: &'a Facts) -> Judge<'a> {
+        Judge {
+            facts,
+            missing: Vec::new(),
+            because: Vec::new(),
+        }
+    }
+
+    fn verdict<T>(self, outcome: Result<Result<T, Refusal>, Missing>) -> Decision<(Result<T, Refusal>, Vec<Because>)> {
+        match outcome {
+            Ok(outcome) => Decision::Known((outcome, self.because)),
+            Err(Missing) => Decision::Needs(self.missing),
+        }
+    }
+
+    fn saw(&mut self, saw: String, rule: &'static str) {
+        self.because.push(Because { saw, rule: rule.into() });
+    }
+
+    /// A fact; a failure to find it out is a temporary refusal.
+    fn ask(&mut self, question: Question) -> Result<Result<Option<&'a Known>, Refusal>, Missing> {
+        match self.facts.look_up(&question) {
+            Some(FactAnswer::Known(known)) => Ok(Ok(Some(known))),
+            Some(FactAnswer::Absent) => Ok(Ok(None)),
+            Some(FactAnswer::Failed(_)) => Ok(Err(refusal(
+                451,
+                [4, 3, 0],
+                "the recipient cannot be looked up now, try again later",
+            ))),
+            None => {
+                self.missing.push(question);
+                Err(Missing)
+            }
+        }
+    }
+
+    fn recipient(&mut self, matter: &RecipientMatter) -> Result<Result<Target, Refusal>, Missing> {
+        if matter.submission && matter.login.is_none() {
+            self.saw("no login on a submission listener".into(), "RFC 6409 §4.3");
+            return Ok(Err(refusal(530, [5, 7, 0], "log in first")));
+        }
+        // Both questions can be asked at once: note what is missing of either before giving up.
+        let sender = self.reverse_path(matter);
+        let local = self.local(&matter.recipient);
+        match sender? {
+            Ok(()) => {}
+            Err(refused) => return Ok(Err(refused)),
+        }
+        Ok(match local? {
+            Ok(Some(target)) => Ok(target),
+            Ok(None) if matter.login.is_some() => {
+                self.saw(
+                    alloc::format!("{} is not ours", matter.recipient),
+                    "outbound delivery is not built in this version",
+                );
+                Err(refusal(550, [5, 4, 4], "this server does not deliver to other servers yet"))
+            }
+            Ok(None) => {
+                self.saw(
+                    alloc::format!("{} is not ours, and the client is a stranger", matter.recipient),
+                    "RFC 5321 §3.6.2",
+                );
+                Err(refusal(
+                    554,
+                    [5, 7, 1],
+                    "relaying is not allowed: log in on the submission port",
+                ))
+            }
+            Err(refused) => Err(refused),
+        })
+    }
+
+    /// Whether the login may use the session's reverse path.
+    fn reverse_path(&mut self, matter: &RecipientMatter) -> Result<Result<(), Refusal>, Missing> {
+        let (Some(login), ReversePath::Mailbox(mailbox)) = (&matter.login, &matter.reverse_path) else {
+            return Ok(Ok(()));
+        };
+        self.owns(login, mailbox)
+    }
+
+    fn owns(&mut self, login: &Login, mailbox: &Mailbox) -> Result<Result<(), Refusal>, Missing> {
+        Ok(match self.ask(Question::Owns(login.account, mailbox.clone()))? {
+            Ok(Some(_)) => {
+                self.saw(alloc::format!("{} owns {mailbox}", login.name), "RFC 6409 §6.1");
+                Ok(())
+            }
+            Ok(None) => {
+                self.saw(alloc::format!("{} does not own {mailbox}", login.name), "RFC 6409 §6.1");
+                let text = alloc::format!(
+                    "{} may not send as {mailbox}: it is no address of this account (send_as)",
+                    login.name
+                );
+                Err(refusal(550, [5, 7, 1], text))
+            }
+            Err(refused) => Err(refused),
+        })
+    }
+
+    /// The account behind a recipient of ours; `None`: not ours.
+    fn local(&mut self, path: &ForwardPath) -> Result<Result<Option<Target>, Refusal>, Missing> {
+        let mailbox = match path {
+            ForwardPath::Mailbox(mailbox) => mailbox.clone(),
+            // RFC 5321 §4.5.1: <postmaster> without a domain is always taken.
+            ForwardPath::Postmaster => Mailbox {
+                local: LocalPart::new("postmaster", false).expect("a well-formed name"),
+                host: Host::Domain(Domain::parse("localhost", false).expect("a well-formed name")),
+            },
+        };
+        if let Host::Domain(domain) = &mailbox.host {
+            match self.ask(Question::OurDomain(domain.clone()))? {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Ok(None)),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(match self.ask(Question::LocalAddress(mailbox.clone()))? {
+            Ok(Some(Known::Account(account))) => {
+                self.saw(alloc::format!("{mailbox} belongs to account {account}"), "RFC 5321 §3.6.1");
+                Ok(Some(Target::Local {
+                    account: *account,
+                    address: mailbox,
+                }))
+            }
+            Ok(Some(Known::Yes) | None) if matches!(mailbox.host, Host::Literal(_)) => Ok(None),
+            Ok(Some(Known::Yes) | None) => {
+                self.saw(alloc::format!("{mailbox} is no address of ours"), "RFC 5321 §3.3");
+                Err(refusal(550, [5, 1, 1], "no such user here"))
+            }
+            Err(refused) => Err(refused),
+        })
+    }
+
+    fn author(&mut self, matter: &AuthorMatter) -> Result<Result<(), Refusal>, Missing> {
+        // One author: it must be the login. Several, or none of its own: the Sender must be.
+        let mut foreign = None;
+        for mailbox in &matter.from {
+            if let Err(refused) = self.owns(&matter.login, mailbox)? {
+                foreign.get_or_insert(refused);
+            }
+        }
+        match (foreign, &matter.sender) {
+            (None, _) if !matter.from.is_empty() => Ok(Ok(())),
+            (_, Some(sender)) => self.owns(&matter.login, sender),
+            (Some(refused), None) => Ok(Err(refused)),
+            (None, None) => Ok(Err(refusal(
+                550,
+                [5, 6, 0],
+                "the message has no author: a From field with an address of yours is needed",
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,3 @@
 //! SASL mechanisms (RFC 4422); framing stays with the protocol.
+
+pub mod plain;

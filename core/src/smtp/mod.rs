@@ -1,3 +1,6 @@
 //! SMTP (RFC 5321): commands, replies, dot-stuffing, and the server session.
 
+pub mod command;
+pub mod dot;
+pub mod reply;
 pub mod server;

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 use super::cursor::{Cursor, Wrong};
 use super::{Command, Tag};
 use crate::imap::frame::Framed;
-use crate::imap::{date_time, flag, mailbox_name};
+use crate::imap::{flag, mailbox_name, response};
+use crate::message::date;
 use crate::store::Flags;
+use crate::time::UnixTime;
 
 /// What stands before a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ fn head(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     };
     let date = match cursor.peek() {
         Some(b'"') => {
-            let date = date_time::parse(&cursor.quoted()?).ok_or("APPEND: the date-time is wrong")?;
+            let date = internal_date(&cursor.quoted()?).ok_or("APPEND: the date-time is wrong")?;
             cursor.space()?;
             Some(date)
         }
@@ -63,6 +65,12 @@ fn head(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         keywords,
         date,
     })
+}
+
+/// A date-time that can be told again in UTC: its year has four digits there too.
+fn internal_date(text: &[u8]) -> Option<UnixTime> {
+    let date = date::parse_internal(text)?;
+    (date == response::fetch::tellable(date)).then_some(date)
 }
 
 /// Why an APPEND that was framed as a command, without a message, is wrong.

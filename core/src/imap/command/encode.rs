@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use super::{Command, FetchItem, SequenceSet, StatusItem, Tag};
 use crate::bytes::utf7;
-use crate::imap::response::fetch::{encode_label, encode_section};
+use crate::imap::flag;
+use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_section};
 use crate::imap::response::quoted;
-use crate::imap::{date_time, flag};
 use crate::store::request::FlagHow;
 
 /// Writes a command with its tag and CRLF. Strings that cannot be quoted go as `{n+}`; APPEND ends with the space before its
@@ -76,7 +76,7 @@ pub fn encode(tag: &Tag, command: &Command, out: &mut Vec<u8>) {
             flag::encode_list(*flags, keywords.iter().map(|keyword| &**keyword), false, out);
             text(" ", out);
             if let Some(date) = date {
-                date_time::encode(*date, out);
+                encode_internal_date(*date, out);
                 text(" ", out);
             }
             return;

@@ -96,7 +96,7 @@ fn section(cursor: &mut Cursor<'_>) -> Result<Section, Wrong> {
     let mut part = Vec::new();
     let mut whole = true;
     while cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-        if part.len() == limits::IMAP_PART_DEPTH {
+        if part.len() == limits::MIME_DEPTH {
             return Err("FETCH: too many part numbers");
         }
         part.push(cursor.nz_number()?);

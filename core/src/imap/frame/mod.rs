@@ -257,6 +257,7 @@ impl Framer {
 
     /// The next octets of the accepted message, at most `max`; empty when none have come.
     pub fn take_message(&mut self, max: usize) -> &[u8] {
+        self.release();
         let State::Message { remaining } = &mut self.state else {
             return &[];
         };

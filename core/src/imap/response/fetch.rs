@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::{astring, literal_head};
 use crate::imap::command::{FetchItem, Section, SectionText};
-use crate::imap::{date_time, flag};
+use crate::imap::flag;
+use crate::message::date;
 use crate::store::{Flags, Uid};
 use crate::time::UnixTime;
 
@@ -41,7 +42,7 @@ impl Fetch {
     /// `INTERNALDATE date-time`
     pub fn internal_date(&mut self, date: UnixTime, out: &mut Vec<u8>) {
         self.name("INTERNALDATE ", out);
-        date_time::encode(date, out);
+        encode_internal_date(date, out);
     }
 
     /// `RFC822.SIZE n`
@@ -82,6 +83,18 @@ impl Fetch {
         }
         self.empty = false;
     }
+}
+
+/// The nearest date that a `date-time` can tell: its year has four digits.
+pub(in crate::imap) fn tellable(date: UnixTime) -> UnixTime {
+    const YEAR_0: i64 = -62_167_219_200;
+    const YEAR_10_000: i64 = 253_402_300_800;
+    UnixTime::from_seconds(date.seconds().clamp(YEAR_0, YEAR_10_000 - 1))
+}
+
+/// Writes `date-time` with its quotes, in UTC.
+pub(in crate::imap) fn encode_internal_date(date: UnixTime, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("\"{}\"", date::format_internal(tellable(date))).as_bytes());
 }
 
 /// Writes the name under which an item is answered: `BODY[1.HEADER.FIELDS (From)]<0>`, without `.PEEK`, and of a partial only
