@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 use pillarbox_core::smtp::server::ask::TlsEvidence;
-use pillarbox_core::store::disk::{DiskDone, DiskOp, FileId};
+use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath};
 use pillarbox_core::time::{Instant, Now};
 
 /// Everything that a Pillarbox server needs from outside. Cheap to clone.
@@ -73,7 +73,7 @@ pub trait Disk: Clone + Send + Sync + 'static {
     fn perform(&self, op: DiskOp) -> impl Future<Output = DiskDone> + Send;
     /// Reads without waiting, on this thread: `None` when the bytes are not in memory (`preadv2` with `RWF_NOWAIT`).
     /// Fewer bytes than asked for only at the file's end.
-    fn read_now(&self, file: FileId, offset: u64, into: &mut [u8]) -> Option<io::Result<usize>>;
+    fn read_now(&self, path: &DiskPath, offset: u64, into: &mut [u8]) -> Option<io::Result<usize>>;
 }
 
 /// Password hashing, blocking: called through [`Env::blocking`].
