@@ -29,6 +29,14 @@ pub fn encode(tag: &Tag, command: &Command, out: &mut Vec<u8>) {
             text(" ", out);
             string(password.reveal().as_bytes(), out);
         }
+        Command::Authenticate { mechanism, initial } => {
+            text("AUTHENTICATE ", out);
+            text(mechanism, out);
+            if let Some(initial) = initial {
+                text(" ", out);
+                text(initial.reveal(), out);
+            }
+        }
         Command::List {
             reference,
             pattern,

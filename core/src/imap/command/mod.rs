@@ -59,6 +59,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         b"LOGOUT" => Command::Logout,
         b"STARTTLS" => Command::StartTls,
         b"LOGIN" => session::login(cursor)?,
+        b"AUTHENTICATE" => session::authenticate(cursor)?,
         b"LIST" => mailbox::list(cursor, false)?,
         b"LSUB" => mailbox::list(cursor, true)?,
         b"SELECT" => mailbox::select(cursor, false)?,
@@ -113,6 +114,13 @@ pub enum Command {
         login: String,
         /// The password.
         password: Secret,
+    },
+    /// AUTHENTICATE; the client's responses follow as lines of their own.
+    Authenticate {
+        /// The mechanism, as written.
+        mechanism: String,
+        /// The initial response as sent, in base64 or `=` (RFC 4959).
+        initial: Option<Secret>,
     },
     /// LIST, and LSUB.
     List {

@@ -366,6 +366,12 @@ fn a_command() -> impl Strategy<Value = Command> {
             login,
             password: Secret::new(password),
         }),
+        ("[A-Z0-9-]{1,20}", proptest::option::of("[A-Za-z0-9+/]{1,40}={0,2}")).prop_map(|(mechanism, initial)| {
+            Command::Authenticate {
+                mechanism,
+                initial: initial.map(Secret::new),
+            }
+        }),
         (mailbox(), mailbox(), any::<bool>()).prop_map(|(reference, pattern, lsub)| Command::List {
             reference: reference.0.to_string(),
             pattern: pattern.0.to_string(),
