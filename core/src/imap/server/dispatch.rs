@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::append::Appending;
-use super::{Doing, Session, Step};
+use super::{Session, Step};
 use crate::imap::command::{self, Bad, Command, Tag};
 use crate::imap::frame::{Event, Framed};
 use crate::imap::response::{self, Code, Condition};
@@ -108,7 +108,7 @@ impl Session {
             Command::Logout => self.logout(&tag),
             Command::StartTls => self.start_tls(tag),
             Command::Login { login, password } => self.log_in(tag, login, password),
-            Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial.as_deref()),
+            Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial.as_ref()),
             Command::List {
                 reference,
                 pattern,

@@ -3,8 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use super::ask::Ask;
 use super::{Doing, Session, Step, Wanted};
+use crate::bytes::base64;
 use crate::imap::command::Tag;
 use crate::imap::frame::{Event, Framer};
 use crate::imap::response::{self, Code, Condition};
@@ -119,7 +122,7 @@ impl Session {
     }
 
     /// RFC 3501 §6.2.2; the initial response is RFC 4959's.
-    pub(super) fn authenticate(&mut self, tag: Tag, mechanism: &str, initial: Option<&[u8]>) {
+    pub(super) fn authenticate(&mut self, tag: Tag, mechanism: &str, initial: Option<&Secret>) {
         if !mechanism.eq_ignore_ascii_case("PLAIN") {
             return self.reply(&tag, Condition::No, Some(&Code::Cannot), "No such mechanism");
         }
@@ -132,7 +135,7 @@ impl Session {
             );
         }
         match initial {
-            Some(initial) => self.plain(tag, initial),
+            Some(initial) => self.plain(tag, initial.reveal().as_bytes()),
             None => {
                 response::continuation("", self.out.end());
                 self.framer.expect_line();
@@ -147,14 +150,14 @@ impl Session {
                 self.doing = Doing::Authenticate { tag };
                 return Step::Rest;
             }
-            Some(Event::Line(line)) => Ok(Vec::from(line)),
+            Some(Event::Line(line)) => Ok(Zeroizing::new(Vec::from(line))),
             Some(Event::Refused(bad)) => Err(bad.text),
             Some(Event::Command(_) | Event::Continue | Event::Message { .. } | Event::MessageEnd) => {
                 unreachable!("a line was asked for")
             }
         };
         match line {
-            Ok(line) if line == b"*" => self.bad(Some(&tag), "AUTHENTICATE cancelled"),
+            Ok(line) if line.as_slice() == b"*" => self.bad(Some(&tag), "AUTHENTICATE cancelled"),
             Ok(line) => self.plain(tag, &line),
             Err(text) => self.bad(Some(&tag), text),
         }
@@ -164,8 +167,9 @@ impl Session {
     /// The response of PLAIN, in base64; `=` alone is the empty one (RFC 4959 §3).
     fn plain(&mut self, tag: Tag, response: &[u8]) {
         let response = if response == b"=" { b"" } else { response };
-        match plain::parse_base64(response) {
-            Some(credentials) => self.log_in(tag, credentials.login, credentials.password),
+        let message = base64::decode(response).map(Zeroizing::new);
+        match message.and_then(|message| plain::parse(&message)) {
+            Some(plain) => self.log_in(tag, plain.login, plain.password),
             None => self.bad(Some(&tag), "That is no response of PLAIN"),
         }
     }

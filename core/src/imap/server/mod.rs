@@ -36,6 +36,7 @@ mod idle;
 mod list;
 mod login;
 mod outbox;
+pub mod script;
 mod select;
 mod status;
 mod store;
