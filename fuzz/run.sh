@@ -11,7 +11,8 @@ targets=${*:-$(cd targets && ls -- *.rs | sed 's/\.rs$//')}
 cargo fuzz build --fuzz-dir .
 for target in $targets; do
   mkdir -p "target/corpus/$target"
-  options=(-max_total_time="$seconds" -max_len=16384 -timeout=10 -print_final_stats=1)
+  # Longer than the budget of an IMAP command before login.
+  options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -print_final_stats=1)
   case $target in
     imap_*) options+=(-dict=dictionaries/imap.dict) ;;
     smtp_*) options+=(-dict=dictionaries/smtp.dict) ;;

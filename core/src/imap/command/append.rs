@@ -10,6 +10,8 @@ use crate::message::date;
 use crate::store::Flags;
 use crate::time::UnixTime;
 
+const MESSAGE_EXPECTED: Wrong = "APPEND: the message is expected as a literal, after login";
+
 /// What stands before a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendHead {
@@ -57,7 +59,7 @@ fn head(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         Some(_) | None => None,
     };
     if !cursor.at_end() {
-        return Err("APPEND: the message is expected as a literal");
+        return Err(MESSAGE_EXPECTED);
     }
     Ok(Command::Append {
         mailbox,
@@ -73,15 +75,10 @@ fn internal_date(text: &[u8]) -> Option<UnixTime> {
     (date == response::fetch::tellable(date)).then_some(date)
 }
 
-/// Why an APPEND that was framed as a command, without a message, is wrong.
+/// Why an APPEND that was framed as a command is wrong: the framer offers its message before that, once someone is logged in.
 pub(super) fn why_not(cursor: &mut Cursor<'_>) -> Wrong {
     if cursor.space().is_err() {
         return "APPEND: a mailbox is expected";
     }
-    match head(cursor) {
-        // Before login the framer offers no message: it came within the command.
-        Err("APPEND: the message is expected as a literal") if cursor.peek() == Some(b'{') => "APPEND: log in first",
-        Err(wrong) => wrong,
-        Ok(_) => "APPEND: the message is expected as a literal",
-    }
+    head(cursor).err().unwrap_or(MESSAGE_EXPECTED)
 }

@@ -217,17 +217,17 @@ pub enum FetchItem {
     Flags,
     /// INTERNALDATE.
     InternalDate,
-    /// RFC822: BODY[] under its old name.
+    /// RFC822: `BODY[]` under its old name.
     Rfc822,
-    /// RFC822.HEADER: BODY.PEEK[HEADER] under its old name.
+    /// RFC822.HEADER: `BODY.PEEK[HEADER]` under its old name.
     Rfc822Header,
     /// RFC822.SIZE.
     Rfc822Size,
-    /// RFC822.TEXT: BODY[TEXT] under its old name.
+    /// RFC822.TEXT: `BODY[TEXT]` under its old name.
     Rfc822Text,
     /// UID.
     Uid,
-    /// BODY[section]<partial>, BODY.PEEK[section]<partial>.
+    /// `BODY[section]<partial>`, `BODY.PEEK[section]<partial>`.
     Section {
         /// Which part of the message.
         section: Section,

@@ -11,6 +11,8 @@
 //!     ├────────► Offered ──accept_message──► Message ──n octets──► Tail ──CRLF──► Event::MessageEnd
 //!     │ error       └─drop_message─┐            └─drop_message─┐     │ error
 //!     └──────────► SkipText ◄──────┴── SkipLiteral ◄───────────┘─────┘      ends with Refused or MessageEnd
+//!
+//!   A dropped message that the client has not begun to send: Offered ──drop_message──► Dropped ──► Event::MessageEnd
 //! ```
 //!
 //! Each command ends in exactly one of [`Event::Command`], [`Event::Refused`] and [`Event::MessageEnd`], so the count of
@@ -23,8 +25,13 @@ use super::command::append::{self, AppendHead};
 use super::command::{Bad, Command, Tag, tag_of};
 use crate::limits;
 
+mod announced;
+mod event;
 #[cfg(test)]
 mod tests;
+
+use announced::Announced;
+pub use event::{Event, Framed, Literal};
 
 /// Cuts a client's bytes into commands; see the [module text](self).
 ///
@@ -71,52 +78,6 @@ enum State {
     SkipText,
     /// In a literal of a refused command.
     SkipLiteral { remaining: u64 },
-}
-
-/// What the framer has found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A whole command.
-    Command(Framed<'a>),
-    /// A synchronising literal is accepted: send `+ `, then poll on.
-    Continue,
-    /// APPEND up to its message. Decide with [`Framer::accept_message`] or [`Framer::drop_message`]; nothing is polled before.
-    Message {
-        /// The command's tag.
-        tag: Tag,
-        /// [`Command::Append`].
-        command: Command,
-        /// The message's octets.
-        size: u64,
-        /// The client waits for `+ `.
-        synchronising: bool,
-    },
-    /// The APPEND whose message was taken or dropped is over: send its tagged reply.
-    MessageEnd,
-    /// The line asked for with [`Framer::expect_line`], without CRLF.
-    Line(&'a [u8]),
-    /// A command is over and was refused: send BAD. After `Message` it takes the place of `MessageEnd`.
-    Refused(Bad),
-}
-
-/// One command as it came: lines and literals, without the last CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Framed<'a> {
-    /// The bytes, literals with their `{n}` CRLF among them.
-    pub text: &'a [u8],
-    /// Where the literals are, in order.
-    pub literals: &'a [Literal],
-}
-
-/// Where a literal lies in a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Literal {
-    /// Of the `{`.
-    pub brace: usize,
-    /// Of its first octet.
-    pub start: usize,
-    /// Behind its last octet.
-    pub end: usize,
 }
 
 /// One step of the state machine: places in `received`, so that nothing is borrowed between steps.
@@ -502,10 +463,10 @@ impl Framer {
     }
 
     fn mark_refused(&mut self, text: &'static str) {
-        let tag = match self.state {
-            State::RawLine => None,
-            _ => tag_of(&self.received[self.start..self.scan]),
-        };
+        let within_command = self.state != State::RawLine;
+        let tag = within_command
+            .then(|| tag_of(&self.received[self.start..self.scan]))
+            .flatten();
         self.refusal = Some(Bad { tag, text });
         self.literals = Vec::new();
     }
@@ -558,42 +519,4 @@ enum LineEnd {
     Bare,
     /// Its CR is here.
     At(usize),
-}
-
-/// A literal announced at the end of a line: `literal = ["~"] "{" number ["+"] "}" CRLF *CHAR8` (RFC 9051 §9, RFC 7888 §8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Announced {
-    size: u64,
-    synchronising: bool,
-    literal8: bool,
-    /// From `{` to `}`.
-    len: usize,
-}
-
-impl Announced {
-    /// `~{`, 20 digits, `+}`.
-    const LEN_MAX: usize = 24;
-
-    fn at_end_of(line: &[u8]) -> Option<Announced> {
-        let rest = line.strip_suffix(b"}")?;
-        let (rest, synchronising) = match rest.strip_suffix(b"+") {
-            Some(rest) => (rest, false),
-            None => (rest, true),
-        };
-        let digits = rest.iter().rev().take(21).take_while(|byte| byte.is_ascii_digit()).count();
-        let (before, number) = rest.split_at(rest.len() - digits);
-        if !(1..=20).contains(&digits) {
-            return None;
-        }
-        let before = before.strip_suffix(b"{")?;
-        let size = number.iter().fold(0u64, |size, digit| {
-            size.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
-        });
-        Some(Announced {
-            size,
-            synchronising,
-            literal8: before.ends_with(b"~"),
-            len: line.len() - before.len(),
-        })
-    }
 }

@@ -270,7 +270,13 @@ fn a_wrong_append_is_refused_at_its_literal() {
     let seen = whole(b"a APPEND R&D {8+}\r\nx NOOP\r\n\r\nb NOOP\r\n", true);
     assert_eq!(replies(&seen), 2);
     let seen = whole(b"a APPEND INBOX {2+}\r\nhi\r\n", false);
-    assert_eq!(seen, [Bad("a APPEND: log in first".into()), Left(false)]);
+    assert_eq!(
+        seen,
+        [
+            Bad("a APPEND: the message is expected as a literal, after login".into()),
+            Left(false)
+        ]
+    );
     let seen = whole(b"a APPEND INBOX\r\n", true);
     assert_eq!(replies(&seen), 1);
 }
