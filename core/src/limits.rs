@@ -136,6 +136,22 @@ pub const LIST_COST: usize = 100_000_000;
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
+/// Octets of a tag.
+pub const TAG: usize = 64;
+/// Ranges of a sequence set (S33).
+pub const SEQUENCE_RANGES: usize = 100_000;
+/// Items of a list in a command.
+pub const LIST_ITEMS: usize = 1024;
+/// Octets of a keyword.
+pub const KEYWORD: usize = 128;
+/// Octets of a mailbox's name in UTF-8 (S42).
+pub const MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox's name (S42).
+pub const MAILBOX_DEPTH: usize = 32;
+/// Pipelined input that is kept while a command is worked on.
+pub const IMAP_BACKLOG: usize = 64 * 1024;
+/// A piece of APPEND's message.
+pub const IMAP_PIECE: usize = 64 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
 
