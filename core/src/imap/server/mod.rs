@@ -36,6 +36,7 @@ mod idle;
 mod list;
 mod login;
 mod outbox;
+mod record;
 pub mod script;
 mod select;
 mod status;

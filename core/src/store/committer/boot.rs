@@ -59,7 +59,7 @@ pub(super) struct Boot {
 }
 
 /// ```text
-/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
 /// ```
 enum Step {
     Begin,
@@ -67,6 +67,7 @@ enum Step {
     Making(VecDeque<DiskOp>),
     Checkpoint,
     Segment(u32),
+    Firm(VecDeque<DiskOp>),
     Spools,
     Emptying(VecDeque<DiskOp>),
     Accounts,
@@ -156,8 +157,12 @@ impl Boot {
                 if number + 1 < limits::RING_SEGMENTS {
                     return Ok(self.read_segment(number + 1));
                 }
-                self.journal_read()?;
-                Ok(self.go(Step::Spools, DiskOp::ReadDir(layout::spools())))
+                let firm = self.journal_read()?;
+                Ok(self.firm(firm))
+            }
+            Step::Firm(rest) => {
+                value(done, "the journal's end, written again")?;
+                Ok(self.firm(rest))
             }
             Step::Spools => {
                 let DiskValue::Names(names) = value(done, "the spools")? else {
@@ -267,7 +272,7 @@ impl Boot {
 
     fn segment(&mut self, number: u32, bytes: &[u8]) -> Result<(), String> {
         let scan = self.scan.as_mut().ok_or("segments are read after the checkpoint")?;
-        scan.segment(bytes);
+        scan.segment(number, bytes);
         if let Some(first) = record::decode(bytes)
             && first.place.lsn > self.newest.0
         {
@@ -276,7 +281,16 @@ impl Boot {
         Ok(())
     }
 
-    fn journal_read(&mut self) -> Result<(), String> {
+    /// What a killed process left behind may be in the kernel's memory only, whether it was never synced or the sync failed: the
+    /// newest checkpoint and the last batch are written again and synced before anything is built on them.
+    fn firm(&mut self, mut rest: VecDeque<DiskOp>) -> BootNext {
+        match rest.pop_front() {
+            Some(op) => self.go(Step::Firm(rest), op),
+            None => self.go(Step::Spools, DiskOp::ReadDir(layout::spools())),
+        }
+    }
+
+    fn journal_read(&mut self) -> Result<VecDeque<DiskOp>, String> {
         let scan = self.scan.take().ok_or("the journal is read once")?;
         let scanned = scan.finish().map_err(|why| format!("the journal is corrupt: {why}"))?;
         self.booted.newest_segment = self.newest.1;
@@ -287,7 +301,25 @@ impl Boot {
             let body = matches!(&operation, Operation::Place(place) if !place.big).then_some(found.body);
             self.booted.records.push((lsn, operation, body));
         }
-        Ok(())
+        let mut firm = VecDeque::new();
+        let mut again = |path: DiskPath, offset, bytes| {
+            let parts = alloc::vec![bytes];
+            let write = DiskOp::Write {
+                path: path.clone(),
+                offset,
+                parts,
+            };
+            firm.extend([write, DiskOp::DataSync(path)]);
+        };
+        again(
+            layout::checkpoint(),
+            self.checkpoint.offset(),
+            self.checkpoint.encode().into(),
+        );
+        if let Some(last) = scanned.last_batch {
+            again(layout::segment(last.segment), last.offset, last.bytes);
+        }
+        Ok(firm)
     }
 
     fn next_shelf(&mut self) -> BootNext {
