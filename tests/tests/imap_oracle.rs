@@ -39,7 +39,11 @@ fn what_is_appended_is_fetched() {
         client.chunk = 1 + random.below(5000) as usize;
         sections(&mut store, &mut client, index + 1, message, &mut random);
     }
-    println!("{} messages, {} octets", corpus.len(), corpus.iter().map(Vec::len).sum::<usize>());
+    println!(
+        "{} messages, {} octets",
+        corpus.len(),
+        corpus.iter().map(Vec::len).sum::<usize>()
+    );
 }
 
 /// HEADER ++ TEXT is the message; HEADER.FIELDS.NOT of nothing is the header; partials are its slices.
@@ -51,7 +55,11 @@ fn sections(store: &mut Store, client: &mut Client, number: usize, message: &[u8
          BODY.PEEK[HEADER.FIELDS.NOT (X-No-Such-Field)] BODY.PEEK[HEADER.FIELDS (X-No-Such-Field)])\r\n"
     );
     let reply = client.say(store, command.as_bytes());
-    assert!(reply.ends_with(b"f OK FETCH completed\r\n"), "{number}: {}", String::from_utf8_lossy(&reply));
+    assert!(
+        reply.ends_with(b"f OK FETCH completed\r\n"),
+        "{number}: {}",
+        String::from_utf8_lossy(&reply)
+    );
     let found = literals(&reply);
     let [header, text, old_header, part, fields_not, fields] = found.as_slice() else {
         panic!("{number}: {} literals", found.len())
@@ -62,7 +70,11 @@ fn sections(store: &mut Store, client: &mut Client, number: usize, message: &[u8
     assert!(part == &message[first.min(end)..end], "{number}: BODY[]<{first}.{count}>");
     assert_eq!(fields, b"\r\n", "{number}: no field");
     // A header that ends as headers do is kept whole.
-    if header.ends_with(b"\r\n\r\n") && !header.starts_with(b"\r\n") && !header.starts_with(b" ") && !header[..header.len() - 2].ends_with(b"\r\n\r\n") {
+    if header.ends_with(b"\r\n\r\n")
+        && !header.starts_with(b"\r\n")
+        && !header.starts_with(b" ")
+        && !header[..header.len() - 2].ends_with(b"\r\n\r\n")
+    {
         let (all, kept) = (String::from_utf8_lossy(header), String::from_utf8_lossy(fields_not));
         assert_eq!(all, kept, "{number}: HEADER.FIELDS.NOT");
     }
@@ -136,7 +148,10 @@ fn a_message_that_breaks_in_its_literal_ends_the_session() {
     client.say(&mut store, b"s SELECT INBOX\r\n");
     store.broken.push(Uid(1));
     let reply = client.say(&mut store, b"f FETCH 1 (BODY.PEEK[] BODY.PEEK[HEADER])\r\n");
-    assert_eq!(reply, b"f NO [CONTACTADMIN] Some messages could not be read\r\n", "nothing had begun");
+    assert_eq!(
+        reply, b"f NO [CONTACTADMIN] Some messages could not be read\r\n",
+        "nothing had begun"
+    );
     assert!(client.closed.is_none());
 }
 
@@ -166,8 +181,14 @@ fn an_expunged_message_is_served_until_told() {
     );
     // The pull has come; the number stands, for the client does not know.
     let reply = text(client.say(&mut store, b"g FETCH 2:3 (UID BODY.PEEK[HEADER])\r\n"));
-    assert!(reply.contains("* 2 FETCH (UID 2") && reply.contains("* 3 FETCH (UID 3"), "{reply}");
-    assert_eq!(text(client.say(&mut store, b"h NOOP\r\n")), "* 2 EXPUNGE\r\nh OK NOOP completed\r\n");
+    assert!(
+        reply.contains("* 2 FETCH (UID 2") && reply.contains("* 3 FETCH (UID 3"),
+        "{reply}"
+    );
+    assert_eq!(
+        text(client.say(&mut store, b"h NOOP\r\n")),
+        "* 2 EXPUNGE\r\nh OK NOOP completed\r\n"
+    );
     let reply = text(client.say(&mut store, b"i FETCH 2 UID\r\n"));
     assert_eq!(reply, "* 2 FETCH (UID 3)\r\ni OK FETCH completed\r\n");
 }

@@ -35,15 +35,15 @@ type Known = (u32, BTreeSet<String>);
 
 struct Model {
     messages: Vec<Option<Known>>,
-    /// Shown \Recent: once shown, always shown in this session.
-    exists: usize,
 }
 
 impl Model {
     /// Believes the untagged lines of a reply. `numbers`: EXPUNGE is forbidden (RFC 3501 §7.4.1).
     fn believe(&mut self, reply: &str, numbers: bool) {
         for line in reply.lines().filter_map(|line| line.strip_prefix("* ")) {
-            let Some((number, rest)) = line.split_once(' ') else { continue };
+            let Some((number, rest)) = line.split_once(' ') else {
+                continue;
+            };
             let Ok(number) = number.parse::<usize>() else { continue };
             if rest == "EXISTS" {
                 assert!(number >= self.messages.len(), "EXISTS only rises: {line}");
@@ -55,7 +55,6 @@ impl Model {
                 self.fetched(number - 1, items);
             }
         }
-        self.exists = self.messages.len();
     }
 
     fn fetched(&mut self, place: usize, items: &str) {
@@ -65,7 +64,10 @@ impl Model {
         });
         let flags = items.split_once("FLAGS (").map(|(_, rest)| {
             let names = rest.split_once(')').unwrap().0.split(' ');
-            names.filter(|name| !name.is_empty() && *name != "\\Recent").map(String::from).collect()
+            names
+                .filter(|name| !name.is_empty() && *name != "\\Recent")
+                .map(String::from)
+                .collect()
         });
         let message = &mut self.messages[place];
         match (message.as_mut(), uid, flags) {
@@ -88,8 +90,13 @@ impl Model {
 
 fn names(row: &Row, keywords: &[Arc<str>]) -> BTreeSet<String> {
     let system = pillarbox_core::imap::flag::SYSTEM.iter();
-    let system = system.filter(|(flag, _)| row.flags.contains(*flag)).map(|(_, name)| name.to_string());
-    let keywords = keywords.iter().enumerate().filter(|(bit, _)| row.keywords.0 & (1 << bit) != 0);
+    let system = system
+        .filter(|(flag, _)| row.flags.contains(*flag))
+        .map(|(_, name)| name.to_string());
+    let keywords = keywords
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| row.keywords.0 & (1 << bit) != 0);
     system.chain(keywords.map(|(_, name)| name.to_string())).collect()
 }
 
@@ -140,7 +147,10 @@ impl World {
         let line = format!("t{} {text}\r\n", self.tag);
         let reply = String::from_utf8(self.client.say(&mut self.store, line.as_bytes())).unwrap();
         assert!(reply.contains(&format!("t{} OK", self.tag)), "{text}: {reply}");
-        assert_eq!(reply.matches(&format!("\r\nt{} ", self.tag)).count() + usize::from(reply.starts_with('t')), 1);
+        assert_eq!(
+            reply.matches(&format!("\r\nt{} ", self.tag)).count() + usize::from(reply.starts_with('t')),
+            1
+        );
         self.model.believe(&reply, numbers);
         reply
     }
@@ -160,13 +170,18 @@ impl World {
         };
         match event {
             Event::OtherAppends => {
-                self.store.append(9, b"", b"Subject: x\r\n\r\nhello\r\n", Flags::default(), &["k".into()]);
+                self.store
+                    .append(9, b"", b"Subject: x\r\n\r\nhello\r\n", Flags::default(), &["k".into()]);
             }
             Event::OtherFlags(at, many, how, keyword) => {
                 let change = FlagChange {
                     how: *how,
                     flags: if *keyword { Flags::default() } else { Flags::ANSWERED },
-                    keywords: if *keyword { vec![format!("k{}", at % 5).into()] } else { Vec::new() },
+                    keywords: if *keyword {
+                        vec![format!("k{}", at % 5).into()]
+                    } else {
+                        Vec::new()
+                    },
                 };
                 self.store.flag(9, &some(*at, *many), &change);
             }
@@ -269,7 +284,12 @@ impl World {
         self.learn();
         let newest = self.store.mailbox.published();
         let truth: Vec<Known> = newest.rows().map(|row| (row.uid.0, names(&row, &newest.keywords))).collect();
-        let known: Vec<Known> = self.model.messages.iter().map(|known| known.clone().expect("it was learned")).collect();
+        let known: Vec<Known> = self
+            .model
+            .messages
+            .iter()
+            .map(|known| known.clone().expect("it was learned"))
+            .collect();
         assert_eq!(known, truth);
     }
 }
@@ -281,10 +301,7 @@ fn play(events: &[Event], compare: bool) {
     }
     let mut client = Client::new(&mut store, 7);
     let reply = String::from_utf8(client.say(&mut store, b"s SELECT INBOX\r\n")).unwrap();
-    let mut model = Model {
-        messages: Vec::new(),
-        exists: 0,
-    };
+    let mut model = Model { messages: Vec::new() };
     model.believe(&reply, false);
     let mut world = World {
         store,
@@ -301,7 +318,10 @@ fn play(events: &[Event], compare: bool) {
         }
     }
     world.agree();
-    assert!(world.idling || world.client.session.memory() == 0, "an idle session owns no buffer");
+    assert!(
+        world.idling || world.client.session.memory() == 0,
+        "an idle session owns no buffer"
+    );
 }
 
 proptest! {

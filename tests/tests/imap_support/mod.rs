@@ -242,7 +242,8 @@ impl Client {
     }
 
     fn perform(&mut self, store: &mut Store, ask: Ask) {
-        self.asked.push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
+        self.asked
+            .push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
         let answer = match ask {
             Ask::StartTls { .. } => panic!("no STARTTLS here"),
             Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
@@ -251,10 +252,7 @@ impl Client {
             })),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(Ok(Arc::new([])))),
             Ask::Select {
-                name,
-                take_recent,
-                then,
-                ..
+                name, take_recent, then, ..
             } => then.answer(Opened(if &*name.0 == "INBOX" {
                 Ok(Selected {
                     mailbox: KEY,
@@ -283,9 +281,7 @@ impl Client {
                 then.answer(Digests(rows.iter().map(digest).collect()))
             }
             Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(store, &parts)),
-            Ask::SetFlags {
-                uids, change, then, ..
-            } => then.answer(FlagsSet(Ok(FlagsSetAt {
+            Ask::SetFlags { uids, change, then, .. } => then.answer(FlagsSet(Ok(FlagsSetAt {
                 lsn: store.flag(self.number, &uids, &change),
                 modified: Vec::new(),
             }))),
@@ -314,7 +310,10 @@ impl Client {
         assert!(self.run.is_empty() || self.run_breaks, "one run at a time");
         assert!(!parts.is_empty() && parts.len() <= pillarbox_core::limits::RUN_PARTS);
         let octets: u64 = parts.iter().map(|part| part.len).sum();
-        assert!(parts.len() == 1 || octets <= pillarbox_core::limits::RUN_BYTES, "a run is bounded");
+        assert!(
+            parts.len() == 1 || octets <= pillarbox_core::limits::RUN_BYTES,
+            "a run is bounded"
+        );
         self.run.clear();
         self.run_breaks = false;
         for part in parts {
@@ -369,7 +368,9 @@ pub fn literals(mut response: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     while let Some(end) = response.windows(3).position(|three| three == b"}\r\n") {
         let open = response[..end].iter().rposition(|byte| *byte == b'{').expect("a brace");
-        let size = std::str::from_utf8(&response[open + 1..end]).ok().and_then(|size| size.parse::<usize>().ok());
+        let size = std::str::from_utf8(&response[open + 1..end])
+            .ok()
+            .and_then(|size| size.parse::<usize>().ok());
         let size = size.expect("a literal's size");
         let start = end + 3;
         found.push(response[start..start + size].to_vec());

@@ -168,7 +168,11 @@ impl Session {
         }
         if self.framer.message_remaining() > 0 {
             self.doing = Doing::Append(appending);
-            return if self.framer.buffered() > 0 { Step::Message } else { Step::Rest };
+            return if self.framer.buffered() > 0 {
+                Step::Message
+            } else {
+                Step::Rest
+            };
         }
         let refused = match self.framer.poll() {
             None => {
@@ -219,12 +223,7 @@ impl Session {
             Wrong::NoMailbox => self.reply(tag, Condition::No, Some(&Code::TryCreate), "No such mailbox"),
             Wrong::TooBig => self.reply(tag, Condition::No, Some(&Code::TooBig), "The message is too big"),
             Wrong::Empty => self.reply(tag, Condition::No, Some(&Code::Cannot), "An empty message is not kept"),
-            Wrong::Keywords => self.reply(
-                tag,
-                Condition::No,
-                Some(&Code::Limit),
-                "The mailbox has too many keywords",
-            ),
+            Wrong::Keywords => self.reply(tag, Condition::No, Some(&Code::Limit), "The mailbox has too many keywords"),
             Wrong::Nul => self.bad(Some(tag), "NUL in a literal"),
             Wrong::Full => self.reply(tag, Condition::No, Some(&Code::Limit), "The disk is full"),
             Wrong::Unavailable => self.reply(tag, Condition::No, Some(&Code::Unavailable), "Try again later"),

@@ -71,11 +71,7 @@ impl Session {
             (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, Some(_), _) => Some("Already logged in"),
             (_, None, _) => Some("Log in first"),
             (
-                Command::List { .. }
-                | Command::Select { .. }
-                | Command::Append { .. }
-                | Command::Idle
-                | Command::Status { .. },
+                Command::List { .. } | Command::Select { .. } | Command::Append { .. } | Command::Idle | Command::Status { .. },
                 Some(_),
                 _,
             ) => None,
@@ -170,7 +166,15 @@ fn hear(event: Event<'_>) -> Heard {
 /// A request line or the first header of HTTP: a browser was sent here (S64).
 fn is_http(line: &[u8]) -> bool {
     const VERBS: [&[u8]; 9] = [
-        b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT ", b"DELETE ", b"PATCH ", b"TRACE ",
+        b"GET ",
+        b"POST ",
+        b"HEAD ",
+        b"PUT ",
+        b"OPTIONS ",
+        b"CONNECT ",
+        b"DELETE ",
+        b"PATCH ",
+        b"TRACE ",
     ];
     let starts = |prefix: &[u8]| line.len() >= prefix.len() && line[..prefix.len()].eq_ignore_ascii_case(prefix);
     let version = line.len() > 9 && line[line.len() - 9..].starts_with(b" HTTP/");

@@ -21,10 +21,7 @@ impl Session {
     pub(super) fn greet(&mut self) {
         let hostname = &self.settings.hostname;
         // The name comes from the configuration; a reply's text is ASCII.
-        let hostname: String = hostname
-            .chars()
-            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-            .collect();
+        let hostname: String = hostname.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
         let text = hostname + " Pillarbox ready";
         let names = self.capabilities();
         response::status(None, Condition::Ok, Some(&Code::Capability(&names)), &text, self.out.end());

@@ -85,17 +85,28 @@ enum Doing {
     /// The reply to STARTTLS is being sent; then the handshake.
     StartTls,
     /// A password is being verified.
-    Login { tag: Tag },
+    Login {
+        tag: Tag,
+    },
     /// AUTHENTICATE PLAIN waits for the client's response.
-    Authenticate { tag: Tag },
+    Authenticate {
+        tag: Tag,
+    },
     List(Box<list::Listing>),
-    Select { tag: Tag, read_only: bool },
+    Select {
+        tag: Tag,
+        read_only: bool,
+    },
     Status(Box<status::Counting>),
     Fetch(Box<fetch::Fetching>),
     Store(Box<store::Storing>),
-    Expunge { tag: Tag },
+    Expunge {
+        tag: Tag,
+    },
     /// CLOSE expunges first.
-    CloseMailbox { tag: Tag },
+    CloseMailbox {
+        tag: Tag,
+    },
     Append(Box<append::Appending>),
     Idle(idle::Idling),
     /// Changes are pulled and told, then the tagged reply is sent.

@@ -121,4 +121,3 @@ fn write_selected(view: &View, out: &mut Vec<u8>) {
     ok(Code::UidNext(version.uid_next.0), "Next UID");
     ok(Code::UidValidity(version.uid_validity), "UIDs are valid");
 }
-

@@ -239,9 +239,7 @@ impl View {
         report.compared = compared;
         report.keywords = !Arc::ptr_eq(&version.keywords, &self.version.keywords) && version.keywords != self.version.keywords;
         report.flagged = found.flagged;
-        report
-            .flagged
-            .retain(|uid| *uid < before && version.row(*uid).is_some());
+        report.flagged.retain(|uid| *uid < before && version.row(*uid).is_some());
         self.gone.append(&mut gone);
         self.gone.sort_unstable_by_key(|row| row.uid);
         self.version = version;

@@ -24,11 +24,9 @@ pub(super) enum Source {
 /// Whether a message's digest is needed for an item.
 pub(super) fn needs_digest(item: &FetchItem) -> bool {
     match item {
-        FetchItem::Body
-        | FetchItem::BodyStructure
-        | FetchItem::Envelope
-        | FetchItem::Rfc822Header
-        | FetchItem::Rfc822Text => true,
+        FetchItem::Body | FetchItem::BodyStructure | FetchItem::Envelope | FetchItem::Rfc822Header | FetchItem::Rfc822Text => {
+            true
+        }
         FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822 | FetchItem::Rfc822Size | FetchItem::Uid => false,
         FetchItem::Section { section, .. } => !section.part.is_empty() || section.text != SectionText::Whole,
     }

@@ -158,7 +158,9 @@ impl Session {
                 filter.finish(&mut kept);
                 let wanted = fetching.partial_of(kept.len() as u64);
                 let piece = &kept[wanted.start as usize..wanted.end as usize];
-                fetching.line.whole_literal(&fetching.items[fetching.item], piece, &mut self.out);
+                fetching
+                    .line
+                    .whole_literal(&fetching.items[fetching.item], piece, &mut self.out);
             }
             Body::Counted { filter, mut count } => {
                 let mut kept = Vec::new();
@@ -167,7 +169,9 @@ impl Session {
                 let wanted = fetching.partial_of(count);
                 fetching.stream.end();
                 if wanted.is_empty() {
-                    fetching.line.whole_literal(&fetching.items[fetching.item], &[], &mut self.out);
+                    fetching
+                        .line
+                        .whole_literal(&fetching.items[fetching.item], &[], &mut self.out);
                 } else {
                     // The same header once more; need_body opens a run for it.
                     fetching.stream.body = Body::Second {
@@ -234,7 +238,11 @@ impl Fetching {
     fn next_run(&self) -> Vec<BodyRange> {
         let mut parts: Vec<BodyRange> = Vec::new();
         let mut octets = 0;
-        let last = if self.stream.solo { self.message + 1 } else { self.batch.len() };
+        let last = if self.stream.solo {
+            self.message + 1
+        } else {
+            self.batch.len()
+        };
         for message in self.message..last {
             let fetched = &self.batch[message];
             if self.digests && fetched.digest.is_none() {
@@ -268,7 +276,11 @@ impl Fetching {
 
     /// What of the filtered header is wanted.
     fn partial_of(&self, len: u64) -> core::ops::Range<u64> {
-        let partial = if let FetchItem::Section { partial, .. } = &self.items[self.item] { *partial } else { None };
+        let partial = if let FetchItem::Section { partial, .. } = &self.items[self.item] {
+            *partial
+        } else {
+            None
+        };
         range::partial_of(0..len, partial)
     }
 }

@@ -149,7 +149,12 @@ fn every_answer_survives() {
         },
     ];
     let Selected { version, .. } = selected();
-    let pulled = |changes| Pulled(Ok(PulledChanges { changes, recent_from: Uid(4) }));
+    let pulled = |changes| {
+        Pulled(Ok(PulledChanges {
+            changes,
+            recent_from: Uid(4),
+        }))
+    };
     for value in [
         Value::Tls(crate::smtp::server::ask::TlsOutcome::Failed),
         Value::Password(crate::smtp::server::ask::PasswordVerdict::Busy),

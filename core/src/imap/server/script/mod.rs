@@ -26,8 +26,8 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened,
-    Pulled, PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened, Pulled,
+    PulledChanges, Value,
 };
 use crate::imap::flag;
 use crate::imap::sequence::Intervals;
@@ -65,7 +65,9 @@ impl ScriptForm for Session {
             Ask::Changes { since, take_recent, .. } => format!("Changes since {since}{}", recent(*take_recent)),
             Ask::Digests { rows, .. } => format!("Digests {}", uids(rows.iter().map(|row| row.uid))),
             Ask::OpenBodies { parts, .. } => {
-                let parts = parts.iter().map(|part| format!(" {}[{}+{}]", part.row.uid, part.start, part.len));
+                let parts = parts
+                    .iter()
+                    .map(|part| format!(" {}[{}+{}]", part.row.uid, part.start, part.len));
                 String::from("OpenBodies") + &parts.collect::<String>()
             }
             Ask::SetFlags { uids: set, change, .. } => {
