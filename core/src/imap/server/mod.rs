@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Commands are executed one at a time, in order; what the client pipelines waits in the framer. A command that is being
-//! executed is the session's [`Doing`]; one question is open at a time. Whatever a command changed is pulled and told before
-//! its tagged reply ([`finish`]), so that every session sees one order.
+//! executed is what the session is `Doing`; one question is open at a time. Whatever a command changed is pulled and told before
+//! its tagged reply (`finish.rs`), so that every session sees one order.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -41,8 +41,6 @@ pub mod script;
 mod select;
 mod status;
 mod store;
-#[cfg(test)]
-mod tests;
 
 use ask::{Ask, Notice, Settings, Value};
 use outbox::Outbox;

@@ -23,8 +23,6 @@ use crate::store::{Flags, Lsn, MailboxKey, Uid};
 
 mod compare;
 mod report;
-#[cfg(test)]
-mod tests;
 
 pub use report::Report;
 
@@ -133,7 +131,8 @@ impl View {
 
     /// The number of the first message without `\Seen`.
     pub fn first_unseen(&self) -> Option<u32> {
-        let unseen = self.version.rows().position(|row| !row.flags.contains(Flags::SEEN))?;
+        let mut flags = self.version.chunks.iter().flat_map(|chunk| &chunk.flags.flags);
+        let unseen = flags.position(|flags| !flags.contains(Flags::SEEN))?;
         Some(count(unseen) + 1)
     }
 
@@ -222,7 +221,7 @@ impl View {
     pub fn apply(&mut self, pulled: PulledChanges, expunges: Expunges) -> Report {
         let (version, found, compared) = match pulled.changes {
             Changes::List(list, version) => {
-                let found = self.from_list(&list);
+                let found = self.listed(&list);
                 (version, found, false)
             }
             Changes::Diff(version) => {
@@ -268,7 +267,7 @@ impl View {
         report
     }
 
-    fn from_list(&self, list: &[crate::store::version::Change]) -> compare::Found {
+    fn listed(&self, list: &[crate::store::version::Change]) -> compare::Found {
         let mut found = compare::Found::default();
         for change in list.iter().filter(|change| change.lsn > self.version.lsn) {
             match &change.what {

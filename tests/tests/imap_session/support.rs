@@ -20,22 +20,22 @@ use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, Uid};
 use pillarbox_core::time::{Instant, Now, UnixTime};
 
-pub const KEY: MailboxKey = MailboxKey {
+pub(crate) const KEY: MailboxKey = MailboxKey {
     account: AccountId([1; 16]),
     mailbox: MailboxId([2; 16]),
 };
 
 /// One mailbox, INBOX, and the bytes of its messages: they stay after an expunge.
-pub struct Store {
-    pub mailbox: Mailbox,
-    pub messages: Vec<Vec<u8>>,
+pub(crate) struct Store {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) messages: Vec<Vec<u8>>,
     /// Messages that cannot be read.
-    pub broken: Vec<Uid>,
+    pub(crate) broken: Vec<Uid>,
     lsn: u64,
 }
 
 impl Store {
-    pub fn new() -> Store {
+    pub(crate) fn new() -> Store {
         Store {
             mailbox: Mailbox::new(MailboxName("INBOX".into()), None, 7, ModSeq(1), Lsn(1)),
             messages: Vec::new(),
@@ -49,7 +49,14 @@ impl Store {
         Lsn(self.lsn)
     }
 
-    pub fn append(&mut self, origin: u64, prefix: &[u8], body: &[u8], flags: Flags, keywords: &[Arc<str>]) -> (Lsn, Uid) {
+    pub(crate) fn append(
+        &mut self,
+        origin: u64,
+        prefix: &[u8],
+        body: &[u8],
+        flags: Flags,
+        keywords: &[Arc<str>],
+    ) -> (Lsn, Uid) {
         let lsn = self.next();
         let mut intake = Intake::new();
         intake.update(body);
@@ -83,7 +90,7 @@ impl Store {
         (lsn, uid)
     }
 
-    pub fn flag(&mut self, origin: u64, uids: &[Uid], change: &FlagChange) -> Lsn {
+    pub(crate) fn flag(&mut self, origin: u64, uids: &[Uid], change: &FlagChange) -> Lsn {
         let lsn = self.next();
         let flag = Flag {
             mailbox: KEY,
@@ -99,7 +106,7 @@ impl Store {
     }
 
     /// Removes those of these (or of all) that have `\Deleted`.
-    pub fn expunge(&mut self, origin: u64, only: Option<&[Uid]>) -> Lsn {
+    pub(crate) fn expunge(&mut self, origin: u64, only: Option<&[Uid]>) -> Lsn {
         let mut gone = self.mailbox.with_flag(Flags::DELETED);
         gone.retain(|uid| only.is_none_or(|only| only.contains(uid)));
         let lsn = self.next();
@@ -113,7 +120,7 @@ impl Store {
         lsn
     }
 
-    pub fn bytes(&self, row: &Row) -> &[u8] {
+    pub(crate) fn bytes(&self, row: &Row) -> &[u8] {
         let Location::Pack { offset, .. } = row.location else {
             panic!("all messages lie in a pack")
         };
@@ -122,29 +129,29 @@ impl Store {
 }
 
 /// A session and what its driver holds.
-pub struct Client {
-    pub session: Session,
-    pub number: u64,
-    pub now: Now,
+pub(crate) struct Client {
+    pub(crate) session: Session,
+    pub(crate) number: u64,
+    pub(crate) now: Now,
     /// What came from the server and was not taken.
-    pub got: Vec<u8>,
-    pub closed: Option<Close>,
+    pub(crate) got: Vec<u8>,
+    pub(crate) closed: Option<Close>,
     inbound: VecDeque<u8>,
     answers: VecDeque<Answer<Value>>,
     sink: Vec<u8>,
     run: VecDeque<u8>,
     run_breaks: bool,
     /// Octets of a body in one piece; octets received in one piece.
-    pub chunk: usize,
+    pub(crate) chunk: usize,
     /// The greatest amount that waited to be sent.
-    pub waiting_max: usize,
+    pub(crate) waiting_max: usize,
     /// Asks, in order, by their script lines.
-    pub asked: Vec<String>,
+    pub(crate) asked: Vec<String>,
 }
 
 impl Client {
     /// A client that has logged in.
-    pub fn new(store: &mut Store, number: u64) -> Client {
+    pub(crate) fn new(store: &mut Store, number: u64) -> Client {
         let settings = Settings {
             hostname: "mx.one.test".into(),
             starttls: false,
@@ -181,21 +188,21 @@ impl Client {
     }
 
     /// Sends bytes; runs until nothing moves any more. What came back.
-    pub fn say(&mut self, store: &mut Store, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn say(&mut self, store: &mut Store, bytes: &[u8]) -> Vec<u8> {
         self.inbound.extend(bytes);
         self.run(store);
         std::mem::take(&mut self.got)
     }
 
     /// Tells the session of the store's newest record.
-    pub fn notice(&mut self, store: &mut Store) {
+    pub(crate) fn notice(&mut self, store: &mut Store) {
         let lsn = store.mailbox.published().lsn;
         self.session
             .handle(self.now, Input::Notice(Notice::Changed { mailbox: KEY, lsn }));
         self.run(store);
     }
 
-    pub fn run(&mut self, store: &mut Store) {
+    pub(crate) fn run(&mut self, store: &mut Store) {
         while self.closed.is_none() && self.once(store) {}
     }
 
@@ -330,7 +337,7 @@ impl Client {
 }
 
 /// The messages of the shared test data, with CRLF line ends and without NUL; empty, and said loudly, where there is none.
-pub fn corpus() -> Vec<Vec<u8>> {
+pub(crate) fn corpus() -> Vec<Vec<u8>> {
     let root = std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(
         || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
         std::path::PathBuf::from,
@@ -364,7 +371,7 @@ fn crlf(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The literals of a response, in order.
-pub fn literals(mut response: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn literals(mut response: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     while let Some(end) = response.windows(3).position(|three| three == b"}\r\n") {
         let open = response[..end].iter().rposition(|byte| *byte == b'{').expect("a brace");

@@ -1,8 +1,6 @@
 //! Every message of the test data goes in by APPEND and comes out by FETCH, byte for byte, whole and in sections.
 
-mod imap_support;
-
-use imap_support::{Client, Store, corpus, literals};
+use super::support::{Client, Store, corpus, literals};
 use pillarbox_core::store::{Flags, Uid};
 use pillarbox_tests::rng::Rng;
 

@@ -1,11 +1,9 @@
 //! A client that believes only our untagged responses knows the mailbox: random changes by others, random commands of its own.
 
-mod imap_support;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use imap_support::{Client, Store};
+use super::support::{Client, Store};
 use pillarbox_core::store::request::{FlagChange, FlagHow};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{Flags, Uid};

@@ -1,8 +1,6 @@
 //! Every command in every state, and the attacks that concern the session.
 
-mod imap_support;
-
-use imap_support::{Client, Store, literals};
+use super::support::{Client, Store, literals};
 use pillarbox_core::limits;
 use pillarbox_core::machine::Reason;
 use pillarbox_core::store::Flags;
