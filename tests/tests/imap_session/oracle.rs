@@ -107,6 +107,7 @@ fn s34_a_slow_reader_costs_little() {
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
     client.chunk = 16 * 1024;
+    client.lazy = true;
     let reply = client.say(&mut store, b"f FETCH 1:* BODY[]\r\n");
     assert_eq!(literals(&reply).len(), 300);
     let high = pillarbox_core::limits::SEND_HIGH_WATER + client.chunk + 1024;

@@ -143,6 +143,8 @@ pub(crate) struct Client {
     run_breaks: bool,
     /// Octets of a body in one piece; octets received in one piece.
     pub(crate) chunk: usize,
+    /// It reads only when the session wants nothing else.
+    pub(crate) lazy: bool,
     /// The greatest amount that waited to be sent.
     pub(crate) waiting_max: usize,
     /// Asks, in order, by their script lines.
@@ -179,6 +181,7 @@ impl Client {
             run: VecDeque::new(),
             run_breaks: false,
             chunk: 4096,
+            lazy: false,
             waiting_max: 0,
             asked: Vec::new(),
         };
@@ -219,12 +222,14 @@ impl Client {
                 Output::Wait(wait) => {
                     self.waiting_max = self.waiting_max.max(wait.send.len());
                     let sent = wait.send.len().min(self.chunk);
-                    self.got.extend_from_slice(&wait.send[..sent]);
+                    if !(self.lazy && wait.body) {
+                        self.got.extend_from_slice(&wait.send[..sent]);
+                    }
                     break (sent, wait.read, wait.body);
                 }
             }
         };
-        if sent > 0 {
+        if sent > 0 && !(self.lazy && body) {
             self.session.handle(self.now, Input::Sent(sent));
         } else if let Some(answer) = self.answers.pop_front() {
             self.session.handle(self.now, Input::Answer(answer));
