@@ -66,42 +66,41 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 #[derive(Debug, Clone, Default)]
 pub struct HeaderEnd {
     line: Line,
-    found: bool,
 }
 
-/// What the line consists of so far.
+/// What the current line has so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Line {
+    /// Nothing.
     #[default]
-    Nothing,
-    /// One CR, which does not make it longer than empty.
+    Empty,
+    /// A CR.
     Cr,
-    More,
+    /// Something else.
+    Text,
+    /// The empty line has come.
+    Ended,
 }
 
 impl HeaderEnd {
     /// Takes more bytes: how many of them belong to the header block. All, unless the block ends in them.
     pub fn update(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while !self.found && at < bytes.len() {
-            match memchr(b'\n', &bytes[at..]) {
-                None => {
-                    self.line = match (self.line, &bytes[at..]) {
-                        (Line::Nothing, b"\r") => Line::Cr,
-                        (Line::Nothing | Line::Cr | Line::More, _) => Line::More,
-                    };
-                    return bytes.len();
-                }
-                Some(end) => {
-                    let line = &bytes[at..at + end];
-                    at += end + 1;
-                    self.found = match self.line {
-                        Line::Nothing => line.is_empty() || line == b"\r",
-                        Line::Cr => line.is_empty(),
-                        Line::More => false,
-                    };
-                    self.line = Line::Nothing;
-                }
+        while at < bytes.len() {
+            match (self.line, bytes[at]) {
+                (Line::Empty | Line::Cr, b'\n') => self.line = Line::Ended,
+                (Line::Empty, b'\r') => self.line = Line::Cr,
+                (Line::Empty | Line::Cr | Line::Text, _) => match memchr(b'\n', &bytes[at..]) {
+                    Some(newline) => {
+                        at += newline;
+                        self.line = Line::Empty;
+                    }
+                    None => {
+                        self.line = Line::Text;
+                        return bytes.len();
+                    }
+                },
+                (Line::Ended, _) => return at,
             }
             at += 1;
         }

@@ -252,18 +252,3 @@ proptest! {
         prop_assert_eq!(parse_internal(format_internal(time).as_bytes()), Some(time));
     }
 }
-
-/// `CR CR LF` is no empty line, however it comes.
-#[test]
-fn the_end_of_a_header_does_not_depend_on_the_split() {
-    let block = b"X: y\r\n\r\r\nbody\r\n\r\nmore";
-    for cut in 0..=block.len() {
-        let mut end = super::header::HeaderEnd::default();
-        let taken = end.update(&block[..cut]);
-        let taken = taken + end.update(&block[cut..]);
-        assert_eq!((taken, end.found()), (17, true), "{cut}");
-    }
-    let mut end = super::header::HeaderEnd::default();
-    let taken: usize = block.chunks(1).map(|piece| end.update(piece)).sum();
-    assert_eq!(taken, 17);
-}

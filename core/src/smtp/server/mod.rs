@@ -19,8 +19,6 @@ mod greet;
 mod record;
 mod script;
 
-pub(crate) use self::script::{password_verdict, sink};
-
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
