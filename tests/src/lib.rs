@@ -3,3 +3,4 @@
 pub mod disk;
 pub mod rng;
 pub mod script;
+pub mod sim;
