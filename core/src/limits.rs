@@ -12,6 +12,8 @@ pub const SMTP_ASKS: usize = 16;
 pub const IMAP_ASKS: usize = 4;
 /// How long a closed session is drained, so that the kernel's RST does not destroy the last reply.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a TLS handshake may take.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(30);
 
 // --- decisions ------------------------------------------------------------------------------------------------------------
 
