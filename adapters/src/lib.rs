@@ -5,3 +5,8 @@
 
 pub mod drive;
 pub mod env;
+pub mod hosts;
+
+pub mod accounts;
+pub mod config;
+pub mod decide;
