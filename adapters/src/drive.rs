@@ -183,7 +183,11 @@ struct Answers<V> {
 
 impl<V> Default for Answers<V> {
     fn default() -> Self {
-        Answers { at_hand: VecDeque::new(), open: Vec::new(), start_tls: None }
+        Answers {
+            at_hand: VecDeque::new(),
+            open: Vec::new(),
+            start_tls: None,
+        }
     }
 }
 
@@ -230,7 +234,9 @@ async fn encrypt<E: Env>(
     start_tls: Option<&StartTls<E>>,
     connection: &mut Connection<E::Stream>,
 ) -> TlsOutcome {
-    let Some(start_tls) = start_tls else { return TlsOutcome::Failed };
+    let Some(start_tls) = start_tls else {
+        return TlsOutcome::Failed;
+    };
     let until = env.now().instant.after(limits::TLS_HANDSHAKE);
     let handshake = async { env.tls_accept(stream, &start_tls.server, start_tls.alpn).await.ok() };
     let timeout = async {

@@ -10,3 +10,4 @@ pub mod hosts;
 pub mod accounts;
 pub mod config;
 pub mod decide;
+pub mod os;

@@ -184,3 +184,18 @@ pub const BODY_CHUNK: usize = 64 * 1024;
 pub const DURABLE_DIRECTORIES: usize = 4096;
 /// How long a stopping server waits for its sessions.
 pub const DRAIN: Duration = Duration::from_secs(30);
+
+// --- sockets and files ----------------------------------------------------------------------------------------------------
+
+/// Connections that the kernel holds ready before we accept them.
+pub const BACKLOG: i32 = 4096;
+/// Silence after which the kernel asks whether the peer is still there.
+pub const KEEPALIVE: Duration = Duration::from_secs(300);
+/// How often it asks again.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// Octets that a TLS session holds in either direction.
+pub const TLS_BUFFER: usize = 64 * 1024;
+/// Threads for work that blocks: disks and password hashing.
+pub const BLOCKING_THREADS: usize = 32;
+/// Files of the store that are kept open.
+pub const OPEN_FILES: usize = 512;

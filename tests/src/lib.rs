@@ -1,5 +1,6 @@
 //! Pillarbox's tests: the script runner, the simulated environment, foreign clients, benchmarks.
 
+pub mod client;
 pub mod disk;
 pub mod rng;
 pub mod script;

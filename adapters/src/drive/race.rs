@@ -92,7 +92,11 @@ pub(super) struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S) -> Self {
-        Connection { stream: Some(stream), unflushed: false, eof_told: false }
+        Connection {
+            stream: Some(stream),
+            unflushed: false,
+            eof_told: false,
+        }
     }
 
     /// The stream itself, unless it broke.
@@ -102,7 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<usize> {
         let Some(stream) = &mut self.stream else {
-            return if bytes.is_empty() { Poll::Pending } else { Poll::Ready(bytes.len()) };
+            return if bytes.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(bytes.len())
+            };
         };
         if bytes.is_empty() {
             if self.unflushed && !Pin::new(stream).poll_flush(cx).is_pending() {

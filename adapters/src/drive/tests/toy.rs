@@ -128,8 +128,14 @@ impl Machine for Toy {
             return Output::Ask(ask);
         }
         if let (Some(why), true) = (self.close, self.send.is_empty()) {
-            let linger = Deadline { at: self.now.after(Duration::from_secs(2)), why: "linger" };
-            return Output::Close(Close { why, linger: (why == Reason::Quit).then_some(linger) });
+            let linger = Deadline {
+                at: self.now.after(Duration::from_secs(2)),
+                why: "linger",
+            };
+            return Output::Close(Close {
+                why,
+                linger: (why == Reason::Quit).then_some(linger),
+            });
         }
         let why = if self.spins { "stuck" } else { "idle" };
         Output::Wait(Wait {

@@ -45,11 +45,22 @@ impl Session {
         let log = toy.log.clone();
         let (env, its_host) = (world.clone(), host.clone());
         let task = Box::pin(async move {
-            let start_tls = StartTls { server: (), alpn: Alpn::Ignore };
+            let start_tls = StartTls {
+                server: (),
+                alpn: Alpn::Ignore,
+            };
             drive(&env, stream, toy, its_host, Some(&start_tls)).await
         });
         let woken = Arc::new(Woken(AtomicBool::new(true)));
-        Session { world, peer, host, log, task: Some(task), close: None, woken }
+        Session {
+            world,
+            peer,
+            host,
+            log,
+            task: Some(task),
+            close: None,
+            woken,
+        }
     }
 
     /// Polls while it is woken; says how often.
@@ -136,7 +147,10 @@ impl Env for World {
     type TlsServer = ();
 
     fn now(&self) -> Now {
-        Now { instant: self.clock().now, ..Now::default() }
+        Now {
+            instant: self.clock().now,
+            ..Now::default()
+        }
     }
 
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + Unpin + 'static {
@@ -188,7 +202,14 @@ impl Env for World {
             std::future::pending::<()>().await;
         }
         stream.encrypted = true;
-        Ok((stream, TlsEvidence { version: "none".into(), cipher: "none".into(), bits: 128 }))
+        Ok((
+            stream,
+            TlsEvidence {
+                version: "none".into(),
+                cipher: "none".into(),
+                bits: 128,
+            },
+        ))
     }
 
     fn disk(&self) -> &NoDisk {
@@ -224,8 +245,17 @@ pub(super) fn encrypted(bytes: &[u8]) -> Vec<u8> {
 
 /// The session's end of a connection whose outgoing side holds `capacity` bytes.
 pub(super) fn pipe(capacity: usize) -> (Pipe, Peer) {
-    let wire = Arc::new(Mutex::new(Wire { capacity, ..Wire::default() }));
-    (Pipe { wire: wire.clone(), encrypted: false }, Peer { wire })
+    let wire = Arc::new(Mutex::new(Wire {
+        capacity,
+        ..Wire::default()
+    }));
+    (
+        Pipe {
+            wire: wire.clone(),
+            encrypted: false,
+        },
+        Peer { wire },
+    )
 }
 
 pub(super) struct Pipe {
@@ -314,7 +344,8 @@ impl AsyncWrite for Pipe {
         }
         let count = room.min(bytes.len());
         let bytes = &bytes[..count];
-        wire.outgoing.extend(if self.encrypted { encrypted(bytes) } else { bytes.to_vec() });
+        wire.outgoing
+            .extend(if self.encrypted { encrypted(bytes) } else { bytes.to_vec() });
         Poll::Ready(Ok(count))
     }
 
