@@ -1,5 +1,6 @@
 //! What an IMAP server session needs done.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -24,16 +25,18 @@ use crate::env::Env;
 pub struct ImapHost<E: Env> {
     shared: Arc<Shared<E>>,
     place: Place,
+    peer: SocketAddr,
     sink: Option<Sink<E>>,
     run: Option<BodyRun<E>>,
 }
 
 impl<E: Env> ImapHost<E> {
     /// For the session with this place.
-    pub fn new(shared: Arc<Shared<E>>, place: Place) -> ImapHost<E> {
+    pub fn new(shared: Arc<Shared<E>>, place: Place, peer: SocketAddr) -> ImapHost<E> {
         ImapHost {
             shared,
             place,
+            peer,
             sink: None,
             run: None,
         }
@@ -56,13 +59,15 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         if self.run.as_ref().is_some_and(BodyRun::is_done) {
             self.run = None; // an idle session owns no buffer
         }
-        let shared = self.shared.clone();
+        let (shared, peer) = (self.shared.clone(), self.peer);
         let number = self.place.number();
         match ask {
             Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
-            Ask::VerifyPassword { login, password, then } => Performed::Later(Box::pin(async move {
-                then.answer(shared.accounts.verify(&login, password).await)
-            })),
+            Ask::VerifyPassword { login, password, then } => {
+                Performed::Later(Box::pin(
+                    async move { then.answer(shared.verify(peer, &login, password).await) },
+                ))
+            }
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
                     Reply::Mailboxes(list) => Ok(list),

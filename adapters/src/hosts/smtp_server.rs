@@ -1,6 +1,7 @@
 //! What an SMTP server session needs done.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,9 +12,9 @@ use pillarbox_core::smtp::server::ask::{Ask, Committed, Incoming, Notice, SinkOp
 use pillarbox_core::store::Flags;
 use pillarbox_core::store::request::{Placement, Refused, Reply, Where};
 
-use super::Shared;
 use super::sessions::{News, Place};
 use super::sink::Sink;
+use super::{Shared, escaped};
 use crate::decide::decide;
 use crate::drive::{Host, Performed};
 use crate::env::Env;
@@ -22,15 +23,17 @@ use crate::env::Env;
 pub struct SmtpHost<E: Env> {
     shared: Arc<Shared<E>>,
     place: Place,
+    peer: SocketAddr,
     sink: Option<Sink<E>>,
 }
 
 impl<E: Env> SmtpHost<E> {
     /// For the session with this place.
-    pub fn new(shared: Arc<Shared<E>>, place: Place) -> SmtpHost<E> {
+    pub fn new(shared: Arc<Shared<E>>, place: Place, peer: SocketAddr) -> SmtpHost<E> {
         SmtpHost {
             shared,
             place,
+            peer,
             sink: None,
         }
     }
@@ -38,12 +41,14 @@ impl<E: Env> SmtpHost<E> {
 
 impl<E: Env> Host<Session> for SmtpHost<E> {
     fn perform(&mut self, ask: Ask) -> Performed<Value> {
-        let shared = self.shared.clone();
+        let (shared, peer) = (self.shared.clone(), self.peer);
         match ask {
             Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
-            Ask::VerifyPassword { login, password, then } => Performed::Later(Box::pin(async move {
-                then.answer(shared.accounts.verify(&login, password).await)
-            })),
+            Ask::VerifyPassword { login, password, then } => {
+                Performed::Later(Box::pin(
+                    async move { then.answer(shared.verify(peer, &login, password).await) },
+                ))
+            }
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
                 let decided = decide(&shared.env, &shared.accounts, |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {
@@ -75,20 +80,14 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 let Some(sink) = self.sink.take() else {
                     return Performed::Now(then.answer(Committed::Failed));
                 };
-                let reply = started(&shared.env, sink.commit(placements(message), self.place.number()));
-                Performed::Later(Box::pin(async move {
-                    then.answer(match reply.await {
-                        Reply::Placed { .. } => Committed::Done,
-                        Reply::Refused(Refused::DiskFull) => Committed::Full,
-                        Reply::Refused(Refused::NoSuchMailbox | Refused::Limit(_) | Refused::Stopping)
-                        | Reply::Done
-                        | Reply::Flagged { .. }
-                        | Reply::Expunged { .. }
-                        | Reply::Mailboxes(_)
-                        | Reply::Selected(_)
-                        | Reply::Changed { .. } => Committed::Failed,
-                    })
-                }))
+                let taken = Taken::of(&message, peer);
+                let commit = sink.commit(placements(message), self.place.number());
+                let reply = started(&shared.env, async move {
+                    let reply = commit.await;
+                    taken.log(&reply);
+                    reply
+                });
+                Performed::Later(Box::pin(async move { then.answer(committed(&reply.await)) }))
             }
         }
     }
@@ -111,6 +110,58 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
         match self.place.poll_news(cx) {
             Poll::Ready(News::Shutdown) => Poll::Ready(Notice::Shutdown),
             Poll::Ready(News::Changed(..)) | Poll::Pending => Poll::Pending, // it watches nothing
+        }
+    }
+}
+
+fn committed(reply: &Reply) -> Committed {
+    match reply {
+        Reply::Placed { .. } => Committed::Done,
+        Reply::Refused(Refused::DiskFull) => Committed::Full,
+        Reply::Refused(Refused::NoSuchMailbox | Refused::Limit(_) | Refused::Stopping)
+        | Reply::Done
+        | Reply::Flagged { .. }
+        | Reply::Expunged { .. }
+        | Reply::Mailboxes(_)
+        | Reply::Selected(_)
+        | Reply::Changed { .. } => Committed::Failed,
+    }
+}
+
+/// What the log says of a message.
+struct Taken {
+    message: String,
+    reverse_path: String,
+    recipients: usize,
+    size: u64,
+    peer: SocketAddr,
+}
+
+impl Taken {
+    fn of(message: &Incoming, peer: SocketAddr) -> Taken {
+        Taken {
+            message: message.id.clone(),
+            reverse_path: escaped(&message.reverse_path.to_string()),
+            recipients: message.deliveries.len(),
+            size: message.size,
+            peer,
+        }
+    }
+
+    fn log(&self, reply: &Reply) {
+        let Taken {
+            message,
+            reverse_path,
+            recipients,
+            size,
+            peer,
+        } = self;
+        match reply {
+            Reply::Placed { .. } => tracing::info!(message, reverse_path, recipients, size, %peer, "message delivered"),
+            other => {
+                let reason = format!("{other:?}");
+                tracing::warn!(message, reverse_path, recipients, size, %peer, reason, "message not taken");
+            }
         }
     }
 }

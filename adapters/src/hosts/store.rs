@@ -8,11 +8,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::future;
+use futures_lite::{FutureExt, future};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
@@ -110,10 +111,13 @@ impl<E: Env> Store<E> {
             next: 0,
             ready: Some(ready),
         };
-        env.spawn("committer", async move {
-            task.run(events).await;
-            drop(ending);
-        });
+        env.spawn(
+            "committer",
+            end_with(env.clone(), "the committer panicked", async move {
+                task.run(events).await;
+                drop(ending);
+            }),
+        );
         let recovered = recovered.recv().await.ok()?;
         Some(Started { store, recovered, ended })
     }
@@ -183,14 +187,16 @@ impl<E: Env> Store<E> {
             Lane::Settle => "lane settle",
             Lane::Checkpoint => "lane checkpoint",
         };
-        self.env.spawn(name, async move {
+        let work = async move {
             while let Ok((op, then)) = operations.recv().await {
                 let done = disk.perform(op).await;
                 if inbox.send(Event::Disk(then.answer(DiskReply(done)))).await.is_err() {
                     return;
                 }
             }
-        });
+        };
+        self.env
+            .spawn(name, end_with(self.env.clone(), "a disk operation panicked", work));
         asked
     }
 }
@@ -320,6 +326,13 @@ impl<E: Env> Task<E> {
     /// Ends the watch of a session that has ended.
     fn unwatch(&self, watch: u64, mailbox: pillarbox_core::store::MailboxKey) {
         drop(self.store.submit(Request::Unwatch { mailbox, watch }));
+    }
+}
+
+/// A task without which nothing more can be committed: its panic ends the process.
+async fn end_with<E: Env>(env: E, why: &'static str, task: impl Future<Output = ()> + Send) {
+    if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        env.exit(EXIT_INTERNAL, why);
     }
 }
 
