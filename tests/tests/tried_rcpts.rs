@@ -92,12 +92,19 @@ fn a_hundred_recipients_answered_in_reverse() {
         assert!(line.contains(&format!("user{number}\"")), "reply {number} is {line}");
     }
     assert!(lines[0].starts_with("250") && lines[101].starts_with("250"), "{said}");
-    assert_eq!(host.most_open, limits::SMTP_ASKS, "look-ups run side by side, up to the limit");
+    assert_eq!(
+        host.most_open,
+        limits::SMTP_ASKS,
+        "look-ups run side by side, up to the limit"
+    );
 }
 
 /// A refusal that names the recipient, so that its reply can be told from the others.
 fn refused(recipient: &str) -> RecipientVerdict {
-    let name = recipient.split('"').find(|part| part.starts_with("user")).expect("the local part");
+    let name = recipient
+        .split('"')
+        .find(|part| part.starts_with("user"))
+        .expect("the local part");
     RecipientVerdict {
         outcome: Err(Refusal {
             code: 550,

@@ -125,7 +125,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Imap<S> {
             return Ok(Vec::new());
         }
         let fetched = self.ok("FETCH 1:* BODY.PEEK[]").await?;
-        Ok(fetched.into_iter().filter_map(|response| response.literals.into_iter().next()).collect())
+        Ok(fetched
+            .into_iter()
+            .filter_map(|response| response.literals.into_iter().next())
+            .collect())
     }
 
     /// The next response, with its literals.

@@ -16,6 +16,7 @@ pub mod dns;
 pub mod env;
 mod executor;
 pub mod net;
+pub mod server;
 mod state;
 #[cfg(test)]
 mod tests;
