@@ -231,3 +231,13 @@ pub const TLS_BUFFER: usize = 64 * 1024;
 pub const BLOCKING_THREADS: usize = 32;
 /// Files of the store that are kept open.
 pub const OPEN_FILES: usize = 512;
+/// Descriptors that are kept back for listeners, pipes and look-ups.
+pub const FILES_KEPT_BACK: usize = 64;
+/// Connections in all, where the system allows that many: at some 10 KiB each while idle.
+pub const CONNECTIONS: usize = 32_768;
+/// Connections from one IPv4 address or IPv6 /64: a family's or an office's phones behind one address.
+pub const CONNECTIONS_PER_NETWORK: usize = 256;
+/// How long a listener rests when the system refuses a connection.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long a proxy may take to name its peer.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
