@@ -164,6 +164,27 @@ pub const PREFIX: usize = 65_535;
 /// Waiting requests of the committer; more are refused (the sessions' own limits come first).
 pub const WAITING: usize = 100_000;
 
+// --- hosts ----------------------------------------------------------------------------------------------------------------
+
+/// Password checks that run or wait; more are told to come back (S22).
+pub const PASSWORD_QUEUE: usize = 256;
+/// Rounds of PBKDF2 for SCRAM-SHA-256 (RFC 7677 §4 asks for at least 4096).
+pub const SCRAM_ITERATIONS: u32 = 4096;
+/// How long one write of a message to its sink may take; a stuck disk ends the message with 451.
+pub const SINK_WRITE: Duration = Duration::from_secs(30);
+/// Octets of all messages that are held in memory while they come in; beyond it they go to files.
+pub const SINK_MEMORY: usize = 256 * 1024 * 1024;
+/// Octets of digests that are kept.
+pub const DIGEST_CACHE: usize = 32 * 1024 * 1024;
+/// Octets of a piece in which large bodies are read and written.
+pub const BODY_PIECE: usize = 256 * 1024;
+/// Octets of one chunk of a run of small bodies.
+pub const BODY_CHUNK: usize = 64 * 1024;
+/// Directories of big bodies that are known to be durable; beyond it they are synced again.
+pub const DURABLE_DIRECTORIES: usize = 4096;
+/// How long a stopping server waits for its sessions.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
 // --- sockets and files ----------------------------------------------------------------------------------------------------
 
 /// Connections that the kernel holds ready before we accept them.

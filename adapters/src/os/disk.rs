@@ -28,8 +28,8 @@ struct Directory {
     /// Opened before the first write, so that `syncfs` reports every error since.
     root: OwnedFd,
     handles: Handles,
-    /// Held while the process lives: one writer for each data directory.
-    _lock: File,
+    /// Held while the process lives: one server for each data directory.
+    _lock: Option<File>,
 }
 
 impl OsDisk {
@@ -39,8 +39,6 @@ impl OsDisk {
             error,
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at)?;
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| at(error.into()))?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -49,14 +47,28 @@ impl OsDisk {
             .open(path.join("LOCK"));
         let lock = lock.map_err(at)?;
         match lock.try_lock() {
-            Ok(()) => Ok(OsDisk(Arc::new(Directory {
-                root,
-                handles: Handles::default(),
-                _lock: lock,
-            }))),
+            Ok(()) => OsDisk::at(path, Some(lock)),
             Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(at(error)),
         }
+    }
+
+    /// Without the lock: for files that are not the store's.
+    pub(super) fn beside(path: &Path) -> Result<OsDisk, OpenError> {
+        OsDisk::at(path, None)
+    }
+
+    fn at(path: &Path, lock: Option<File>) -> Result<OsDisk, OpenError> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| OpenError::Directory {
+            path: path.to_path_buf(),
+            error: error.into(),
+        })?;
+        Ok(OsDisk(Arc::new(Directory {
+            root,
+            handles: Handles::default(),
+            _lock: lock,
+        })))
     }
 }
 

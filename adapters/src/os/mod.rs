@@ -61,12 +61,23 @@ impl OsEnv {
     /// # Errors
     /// When another process has it, or the file system says no.
     pub fn open(data_dir: &Path) -> Result<OsEnv, OpenError> {
-        let disk = OsDisk::open(data_dir)?;
-        Ok(OsEnv(Arc::new(Inner {
+        OsDisk::open(data_dir).map(OsEnv::over)
+    }
+
+    /// Opens an existing data directory that a server may have: only for files that are not the store's.
+    ///
+    /// # Errors
+    /// When the file system says no.
+    pub fn beside(data_dir: &Path) -> Result<OsEnv, OpenError> {
+        OsDisk::beside(data_dir).map(OsEnv::over)
+    }
+
+    fn over(disk: OsDisk) -> OsEnv {
+        OsEnv(Arc::new(Inner {
             clock: clock::Clock::start(),
             disk,
             password: Arc::new(password::Argon2id::default()),
-        })))
+        }))
     }
 
     /// Runs `main` to its end, with one thread for each core.

@@ -1,0 +1,54 @@
+//! One host for each machine: it does what the machine asks, and decides nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub mod body;
+pub mod budget;
+pub mod digests;
+pub mod door;
+pub mod imap_server;
+pub mod sessions;
+pub mod sink;
+pub mod smtp_server;
+pub mod store;
+
+use std::net::SocketAddr;
+
+use pillarbox_core::secret::Secret;
+use pillarbox_core::smtp::server::ask::PasswordVerdict;
+
+use crate::accounts::Accounts;
+use crate::env::Env;
+
+/// What all sessions of a server share.
+pub struct Shared<E: Env> {
+    /// The environment.
+    pub env: E,
+    /// Who may log in.
+    pub accounts: Accounts<E>,
+    /// The store.
+    pub store: store::Store<E>,
+    /// All open sessions.
+    pub sessions: std::sync::Arc<sessions::Sessions>,
+}
+
+impl<E: Env> Shared<E> {
+    /// Checks a password and logs the outcome.
+    async fn verify(&self, peer: SocketAddr, login: &str, password: Secret) -> PasswordVerdict {
+        let verdict = self.accounts.verify(login, password).await;
+        match &verdict {
+            PasswordVerdict::Granted(login) => tracing::info!(account = login.name, %peer, "logged in"),
+            PasswordVerdict::Denied => tracing::warn!(login = escaped(login), %peer, "login denied"),
+            PasswordVerdict::Busy => tracing::warn!(login = escaped(login), %peer, "login put off: too many at once"),
+        }
+        verdict
+    }
+}
+
+/// A peer's words in the log: at most 200 characters, none that could begin a line or move a cursor (S69).
+fn escaped(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_debug).collect()
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
