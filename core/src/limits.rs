@@ -45,6 +45,14 @@ pub const SMTP_RECIPIENTS: usize = 1000;
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(180);
+/// Octets of a message that must come within [`SMTP_DATA_TIMEOUT`] (S09).
+pub const SMTP_DATA_PROGRESS: u64 = 1024;
+/// Pipelined input that is kept while a command is worked on.
+pub const SMTP_BACKLOG: usize = 64 * 1024;
+/// How long a closing session waits for its last reply to be taken.
+pub const SMTP_LAST_WORDS: Duration = Duration::from_secs(30);
+/// How long a session waits for its host's answer (RFC 5321 §4.5.3.2.6 gives the client 10 minutes of patience).
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(540);
 /// Protocol errors after which the session is closed (S64 asks for 3 in a row; mixed with good commands, Postfix's hard limit).
 pub const SMTP_ERRORS_IN_A_ROW: u32 = 3;
 /// Protocol errors in all.
@@ -61,7 +69,7 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
-/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+/// Entries of an address list, and of all lists in one ENVELOPE or BODYSTRUCTURE (S36, Dovecot CVE-2024-23184).
 pub const ADDRESSES: usize = 10_240;
 /// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
 pub const PARAMETERS: usize = 1000;
@@ -71,8 +79,12 @@ pub const MIME_DEPTH: usize = 100;
 pub const MIME_PARTS: usize = 10_000;
 /// Octets kept of one header field.
 pub const HEADER_KEPT: usize = 64 * 1024;
-/// Octets kept of all header fields of a message.
-pub const HEADERS_KEPT: usize = 4 * 1024 * 1024;
+/// Octets kept of all MIME fields of a message's parts; beyond it parts are text/plain.
+pub const HEADERS_KEPT: usize = 1024 * 1024;
+/// Octets kept of all envelope fields of a message and the messages in it.
+pub const ENVELOPES_KEPT: usize = 256 * 1024;
+/// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
+pub const FIELD_NAME: usize = 998;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
@@ -82,6 +94,24 @@ pub const IMAP_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
 pub const IMAP_COMMAND: usize = 1024 * 1024;
 /// A non-synchronising literal before login (RFC 7888 §5, LITERAL-).
 pub const IMAP_LITERAL_MINUS: u64 = 4096;
+/// Literals of one command: a login has two, a header list a few; each costs a mark (S30).
+pub const IMAP_LITERALS: usize = 1024;
+/// Octets of a tag: it is echoed, and no client needs more than a counter.
+pub const IMAP_TAG: usize = 128;
+/// Ranges of one sequence set: 16 octets each (S33).
+pub const IMAP_SET_RANGES: usize = 100_000;
+/// Different items of one FETCH: each may be a body (S34).
+pub const IMAP_FETCH_ITEMS: usize = 128;
+/// Names of one HEADER.FIELDS list.
+pub const IMAP_HEADER_FIELDS: usize = 1024;
+/// Octets of a mailbox name in UTF-8 (S42).
+pub const IMAP_MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox name (S42).
+pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Octets of a keyword.
+pub const IMAP_KEYWORD: usize = 128;
+/// Octets up to which a string is sent quoted; longer ones go as literals.
+pub const IMAP_QUOTED: usize = 1024;
 /// Depth of parentheses (S31).
 pub const IMAP_DEPTH: usize = 32;
 /// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
@@ -92,10 +122,40 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
 /// Protocol errors in a row after which the session is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// Time for the last words to a client before its session ends; a client that reads takes them at once.
+pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
+/// Octets of further commands that are read while one is being executed (pipelining).
+pub const IMAP_READ_AHEAD: usize = 16 * 1024;
+/// Ranges of `\Recent` UIDs that a session keeps apart.
+pub const RECENT_RANGES: usize = 64;
+/// Messages of a FETCH whose digests are held at a time (S34).
+pub const FETCH_BATCH: usize = 64;
+/// Octets of a header that are held to be filtered; a longer one is read twice (S34).
+pub const FILTERED: u64 = 64 * 1024;
+/// Octets of a message handed to a sink at a time.
+pub const SINK_CHUNK: usize = 64 * 1024;
+/// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
+pub const LIST_COST: usize = 100_000_000;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
+/// Octets of a tag.
+pub const TAG: usize = 64;
+/// Ranges of a sequence set (S33).
+pub const SEQUENCE_RANGES: usize = 100_000;
+/// Items of a list in a command.
+pub const LIST_ITEMS: usize = 1024;
+/// Octets of a keyword.
+pub const KEYWORD: usize = 128;
+/// Octets of a mailbox's name in UTF-8 (S42).
+pub const MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox's name (S42).
+pub const MAILBOX_DEPTH: usize = 32;
+/// Pipelined input that is kept while a command is worked on.
+pub const IMAP_BACKLOG: usize = 64 * 1024;
+/// A piece of APPEND's message.
+pub const IMAP_PIECE: usize = 64 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
 

@@ -65,9 +65,18 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 /// Finds the end of a header block in bytes that come in pieces: behind the empty line.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderEnd {
-    /// Octets since the last line began; 0 at its beginning.
-    line: u64,
+    line: Line,
     found: bool,
+}
+
+/// What the line consists of so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Line {
+    #[default]
+    Nothing,
+    /// One CR, which does not make it longer than empty.
+    Cr,
+    More,
 }
 
 impl HeaderEnd {
@@ -77,28 +86,30 @@ impl HeaderEnd {
         while !self.found && at < bytes.len() {
             match memchr(b'\n', &bytes[at..]) {
                 None => {
-                    let rest = &bytes[at..];
-                    // A lone CR does not make a line longer than empty.
-                    self.line += if self.line == 0 && rest == b"\r" {
-                        0
-                    } else {
-                        rest.len() as u64
+                    self.line = match (self.line, &bytes[at..]) {
+                        (Line::Nothing, b"\r") => Line::Cr,
+                        (Line::Nothing | Line::Cr | Line::More, _) => Line::More,
                     };
                     return bytes.len();
                 }
                 Some(end) => {
                     let line = &bytes[at..at + end];
                     at += end + 1;
-                    self.found = self.line == 0 && (line.is_empty() || line == b"\r");
-                    self.line = 0;
+                    self.found = match self.line {
+                        Line::Nothing => line.is_empty() || line == b"\r",
+                        Line::Cr => line.is_empty(),
+                        Line::More => false,
+                    };
+                    self.line = Line::Nothing;
                 }
             }
+            at += 1;
         }
         at
     }
 
     /// Whether the empty line has come.
     pub fn found(&self) -> bool {
-        self.found
+        self.line == Line::Ended
     }
 }

@@ -11,7 +11,7 @@ pub mod header_filter;
 pub mod intake;
 pub mod mime;
 pub mod section;
-mod structure;
+pub(crate) mod structure;
 #[cfg(test)]
 mod tests;
 mod token;

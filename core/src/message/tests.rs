@@ -1,3 +1,6 @@
+mod broken;
+mod fields;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -173,7 +176,7 @@ fn s35_deep_and_wide_messages() {
         let mut deep = String::new();
         for n in 0..500 {
             deep.push_str(&alloc::format!(
-                "Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"
+                "Content-Type: multipart/mixed; boundary=b{n:03}\r\n\r\n--b{n:03}\r\n"
             ));
         }
         let parts = digest(&deep).parts.len();
@@ -248,4 +251,19 @@ proptest! {
         prop_assert_eq!(parse_rfc5322(format_rfc5322(time).as_bytes()), Some(time));
         prop_assert_eq!(parse_internal(format_internal(time).as_bytes()), Some(time));
     }
+}
+
+/// `CR CR LF` is no empty line, however it comes.
+#[test]
+fn the_end_of_a_header_does_not_depend_on_the_split() {
+    let block = b"X: y\r\n\r\r\nbody\r\n\r\nmore";
+    for cut in 0..=block.len() {
+        let mut end = super::header::HeaderEnd::default();
+        let taken = end.update(&block[..cut]);
+        let taken = taken + end.update(&block[cut..]);
+        assert_eq!((taken, end.found()), (17, true), "{cut}");
+    }
+    let mut end = super::header::HeaderEnd::default();
+    let taken: usize = block.chunks(1).map(|piece| end.update(piece)).sum();
+    assert_eq!(taken, 17);
 }

@@ -108,7 +108,10 @@ impl Mailbox {
             .changes
             .iter()
             .filter(|change| change.lsn > since && change.lsn <= self.published.lsn);
-        Changes::List(newer.cloned().collect(), self.published.clone())
+        Changes::List {
+            changes: newer.cloned().collect(),
+            newest: self.published.clone(),
+        }
     }
 
     /// Whether these keywords fit the table beside those it has.

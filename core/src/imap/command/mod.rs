@@ -1,4 +1,6 @@
 //! IMAP commands as values (RFC 9051 §9, `command`). One parser a family beside this file.
+//!
+//! No parser here recurses: what nests in these commands nests twice at most, and a third `(` is an error (S31).
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,6 +10,88 @@ use crate::secret::Secret;
 use crate::store::request::FlagChange;
 use crate::store::{Flags, MailboxName};
 use crate::time::UnixTime;
+
+use super::frame::Framed;
+use cursor::{Cursor, Wrong};
+
+pub mod append;
+pub(super) mod cursor;
+pub mod encode;
+mod fetch;
+mod mailbox;
+mod session;
+mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Reads a framed command: `command = tag SP (command-any / command-auth / command-nonauth / command-select)`.
+pub fn parse(framed: &Framed<'_>) -> Result<(Tag, Command), Bad> {
+    let mut cursor = Cursor::new(framed);
+    let tag = cursor.tag().map_err(|text| Bad { tag: None, text })?;
+    match command(&mut cursor) {
+        Ok(command) => Ok((tag, command)),
+        Err(text) => Err(Bad { tag: Some(tag), text }),
+    }
+}
+
+/// The tag in front of a command that is not worth parsing: a whole tag with its space.
+pub fn tag_of(text: &[u8]) -> Option<Tag> {
+    let mut cursor = Cursor::new(&Framed { text, literals: &[] });
+    let tag = cursor.tag().ok()?;
+    cursor.space().ok()?;
+    Some(tag)
+}
+
+/// Why a command is BAD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// Its tag, if it could be read; else the reply is untagged.
+    pub tag: Option<Tag>,
+    /// What is wrong, for the reply's text.
+    pub text: &'static str,
+}
+
+fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    cursor.space().map_err(|_| "a command is expected behind the tag")?;
+    let parsed = match cursor.keyword().as_slice() {
+        b"CAPABILITY" => Command::Capability,
+        b"NOOP" | b"CHECK" => Command::Noop,
+        b"LOGOUT" => Command::Logout,
+        b"STARTTLS" => Command::StartTls,
+        b"LOGIN" => session::login(cursor)?,
+        b"AUTHENTICATE" => session::authenticate(cursor)?,
+        b"LIST" => mailbox::list(cursor, false)?,
+        b"LSUB" => mailbox::list(cursor, true)?,
+        b"SELECT" => mailbox::select(cursor, false)?,
+        b"EXAMINE" => mailbox::select(cursor, true)?,
+        b"STATUS" => mailbox::status(cursor)?,
+        b"CLOSE" => Command::Close { expunge: true },
+        b"UNSELECT" => Command::Close { expunge: false },
+        b"FETCH" => fetch::fetch(cursor, false)?,
+        b"STORE" => store::store(cursor, false)?,
+        b"EXPUNGE" => Command::Expunge,
+        b"IDLE" => Command::Idle,
+        b"UID" => uid(cursor)?,
+        b"APPEND" => return Err(append::why_not(cursor)),
+        _ => return Err("unknown command"),
+    };
+    cursor.end()?;
+    Ok(parsed)
+}
+
+/// `uid = "UID" SP (fetch / store / "EXPUNGE" SP sequence-set)`
+fn uid(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    cursor.space().map_err(|_| "UID: FETCH, STORE or EXPUNGE is expected")?;
+    match cursor.keyword().as_slice() {
+        b"FETCH" => fetch::fetch(cursor, true),
+        b"STORE" => store::store(cursor, true),
+        b"EXPUNGE" => {
+            cursor.space().map_err(|_| "UID EXPUNGE: a set of UIDs is expected")?;
+            Ok(Command::UidExpunge(cursor.sequence_set()?))
+        }
+        _ => Err("UID: FETCH, STORE or EXPUNGE is expected"),
+    }
+}
 
 /// A command's tag, as the client chose it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +114,13 @@ pub enum Command {
         login: String,
         /// The password.
         password: Secret,
+    },
+    /// AUTHENTICATE; the client's responses follow as lines of their own.
+    Authenticate {
+        /// The mechanism, as written.
+        mechanism: String,
+        /// The initial response as sent, in base64 or `=` (RFC 4959).
+        initial: Option<Secret>,
     },
     /// LIST, and LSUB.
     List {
@@ -126,17 +217,17 @@ pub enum FetchItem {
     Flags,
     /// INTERNALDATE.
     InternalDate,
-    /// RFC822: BODY[] under its old name.
+    /// RFC822: `BODY[]` under its old name.
     Rfc822,
-    /// RFC822.HEADER: BODY.PEEK[HEADER] under its old name.
+    /// RFC822.HEADER: `BODY.PEEK[HEADER]` under its old name.
     Rfc822Header,
     /// RFC822.SIZE.
     Rfc822Size,
-    /// RFC822.TEXT: BODY[TEXT] under its old name.
+    /// RFC822.TEXT: `BODY[TEXT]` under its old name.
     Rfc822Text,
     /// UID.
     Uid,
-    /// BODY[section]<partial>, BODY.PEEK[section]<partial>.
+    /// `BODY[section]<partial>`, `BODY.PEEK[section]<partial>`.
     Section {
         /// Which part of the message.
         section: Section,

@@ -1,0 +1,146 @@
+//! How this machine's asks and answers look in a script (the grammar is in [`crate::script`]).
+//!
+//! ```text
+//! ASK: StartTls                          ANS: secure | failed
+//! ASK: VerifyPassword alice              ANS: granted alice@one.test | denied | busy
+//! ASK: ResolveRecipient <b@one.test>     ANS: local b@one.test | refuse 550 5.1.1 text
+//! ASK: JudgeAuthor from=a@one.test sender=-    ANS: yes | refuse 550 5.7.1 text
+//! ASK: OpenMessage 0                     ANS: ready | full | failed
+//! ASK: CommitMessage <a@b> to b@one.test size=12    ANS: done | full | failed
+//! ASK: DropMessage
+//! ```
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Session;
+use super::ask::*;
+use crate::address::Mailbox;
+use crate::machine::Answer;
+use crate::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
+use crate::script::ScriptForm;
+use crate::store::AccountId;
+
+impl ScriptForm for Session {
+    fn ask_line(ask: &Ask) -> String {
+        match ask {
+            Ask::StartTls { .. } => "StartTls".into(),
+            Ask::VerifyPassword { login, .. } => format!("VerifyPassword {login}"),
+            Ask::ResolveRecipient { matter, .. } => format!("ResolveRecipient {}", matter.recipient),
+            Ask::JudgeAuthor { matter, .. } => {
+                let from: Vec<String> = matter.from.iter().map(ToString::to_string).collect();
+                let sender = matter.sender.as_ref().map_or_else(|| "-".into(), ToString::to_string);
+                format!("JudgeAuthor from={} sender={sender}", from.join(","))
+            }
+            Ask::OpenMessage { size, .. } => format!("OpenMessage {size}"),
+            Ask::DropMessage => "DropMessage".into(),
+            Ask::CommitMessage { message, .. } => {
+                let to = message.deliveries.iter().map(|delivery| match &delivery.target {
+                    Target::Local { address, .. } => address.to_string(),
+                });
+                format!(
+                    "CommitMessage {} to {} size={}",
+                    message.reverse_path,
+                    to.collect::<Vec<_>>().join(","),
+                    message.size
+                )
+            }
+        }
+    }
+
+    fn answer_line(ask: Ask, text: &str) -> Result<Option<Answer<Value>>, String> {
+        let unknown = || format!("no such answer: {text}");
+        Ok(Some(match ask {
+            Ask::StartTls { then } => then.answer(match text {
+                "secure" => TlsOutcome::Secure(TlsEvidence {
+                    version: "TLSv1.3".into(),
+                    cipher: "TLS_AES_256_GCM_SHA384".into(),
+                    bits: 256,
+                }),
+                "failed" => TlsOutcome::Failed,
+                _ => return Err(unknown()),
+            }),
+            Ask::VerifyPassword { then, .. } => then.answer(password_verdict(text).ok_or_else(unknown)?),
+            Ask::ResolveRecipient { then, .. } => {
+                let outcome = match text.strip_prefix("local ") {
+                    Some(address) => {
+                        let address = Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?;
+                        Ok(Target::Local {
+                            account: AccountId([1; 16]),
+                            address,
+                        })
+                    }
+                    None => Err(refusal(text).ok_or_else(unknown)?),
+                };
+                then.answer(RecipientVerdict {
+                    outcome,
+                    because: Vec::new(),
+                })
+            }
+            Ask::JudgeAuthor { then, .. } => {
+                let outcome = if text == "yes" {
+                    Ok(())
+                } else {
+                    Err(refusal(text).ok_or_else(unknown)?)
+                };
+                then.answer(AuthorVerdict {
+                    outcome,
+                    because: Vec::new(),
+                })
+            }
+            Ask::OpenMessage { then, .. } => then.answer(sink(text).ok_or_else(unknown)?),
+            Ask::CommitMessage { then, .. } => then.answer(match text {
+                "done" => Committed::Done,
+                "full" => Committed::Full,
+                "failed" => Committed::Failed,
+                _ => return Err(unknown()),
+            }),
+            Ask::DropMessage => return Ok(None),
+        }))
+    }
+
+    fn notice_line(text: &str) -> Result<Notice, String> {
+        match text {
+            "Shutdown" => Ok(Notice::Shutdown),
+            "Shed" => Ok(Notice::Shed),
+            _ => Err(format!("no such notice: {text}")),
+        }
+    }
+}
+
+/// `granted alice@one.test`, `denied`, `busy`.
+pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
+    match (text, text.strip_prefix("granted ")) {
+        (_, Some(name)) => Some(PasswordVerdict::Granted(Login {
+            account: AccountId([1; 16]),
+            name: name.into(),
+        })),
+        ("denied", None) => Some(PasswordVerdict::Denied),
+        ("busy", None) => Some(PasswordVerdict::Busy),
+        _ => None,
+    }
+}
+
+/// `ready`, `full`, `failed`.
+pub(crate) fn sink(text: &str) -> Option<SinkOpened> {
+    match text {
+        "ready" => Some(SinkOpened::Ready),
+        "full" => Some(SinkOpened::Full),
+        "failed" => Some(SinkOpened::Failed),
+        _ => None,
+    }
+}
+
+/// `refuse 550 5.1.1 text`.
+fn refusal(text: &str) -> Option<Refusal> {
+    let mut words = text.strip_prefix("refuse ")?.splitn(3, ' ');
+    let code = words.next()?.parse().ok()?;
+    let mut digits = words.next()?.split('.').map(|digit| digit.parse().ok());
+    let status = [digits.next()??, digits.next()??, digits.next()??];
+    Some(Refusal {
+        code,
+        status,
+        text: words.next()?.into(),
+    })
+}
