@@ -175,6 +175,10 @@ pub const CHANGES_KEPT: usize = 1024;
 pub const CHANGED_UIDS_KEPT: usize = 65_536;
 /// Rows of the last chunk of a mailbox: a small tail makes an append cheap while a session holds the version before it.
 pub const TAIL_ROWS: usize = 256;
+/// Bytes of the journal ring by default (`store.ring`); what a start after a crash reads and replays at most.
+pub const RING_BYTES: u64 = 64 * 1024 * 1024;
+/// Hundredths of the disk below which no new mail is taken.
+pub const FREE_PERCENT: u64 = 5;
 /// Bytes written by one batch of the journal.
 pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that are durable in the journal but not yet in packs; above this no new batch is begun.
