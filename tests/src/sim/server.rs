@@ -8,6 +8,7 @@ use std::time::Duration;
 use pillarbox::accounts::{self, file};
 use pillarbox::config;
 use pillarbox::env::Env;
+use pillarbox::listen::Bounds;
 use pillarbox::server::{Server, Start};
 use pillarbox_core::address::Mailbox;
 use pillarbox_core::secret::Secret;
@@ -42,6 +43,7 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
         let start = Start {
             config,
             tls,
+            connections: Bounds::with_open_files(1 << 20),
             password_jobs: 2,
         };
         let _server = Server::start(env, start).await.unwrap_or_else(|error| panic!("{error}"));
