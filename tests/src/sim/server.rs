@@ -45,6 +45,10 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
             tls,
             connections: Bounds::with_open_files(1 << 20),
             password_jobs: 2,
+            connections: Bounds {
+                connections: 20_000,
+                per_network: 20_000,
+            },
         };
         let _server = Server::start(env, start).await.unwrap_or_else(|error| panic!("{error}"));
         std::future::pending::<()>().await;
