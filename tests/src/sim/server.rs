@@ -43,7 +43,6 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
         let start = Start {
             config,
             tls,
-            connections: Bounds::with_open_files(1 << 20),
             password_jobs: 2,
             connections: Bounds {
                 connections: 20_000,
