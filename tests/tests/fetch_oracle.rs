@@ -169,7 +169,10 @@ fn parse(mut text: &[u8]) -> Vec<Value> {
                 Value::Text(content.to_vec())
             }
             first => {
-                let end = text.iter().position(|byte| b" \r\n()\"{".contains(byte)).unwrap_or(text.len());
+                let end = text
+                    .iter()
+                    .position(|byte| b" \r\n()\"{".contains(byte))
+                    .unwrap_or(text.len());
                 let mut atom = vec![first];
                 atom.extend_from_slice(&text[..end]);
                 text = &text[end..];

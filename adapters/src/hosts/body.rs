@@ -56,7 +56,9 @@ impl<E: Env> BodyRun<E> {
 
     /// Reads the next chunk.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        if let RunState::Idle(mut reader) = std::mem::replace(&mut self.state, RunState::Done) {
+        if let RunState::Idle(_) = self.state
+            && let RunState::Idle(mut reader) = std::mem::replace(&mut self.state, RunState::Done)
+        {
             let mut chunk = std::mem::take(&mut self.chunk);
             self.state = RunState::Reading(Box::pin(async move {
                 chunk.clear();
