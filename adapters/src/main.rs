@@ -1,2 +1,7 @@
-//! The binary: arguments, start, signals.
-fn main() {}
+//! The binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pillarbox::cli::run(std::env::args_os())
+}

@@ -12,6 +12,8 @@ pub const SMTP_ASKS: usize = 16;
 pub const IMAP_ASKS: usize = 4;
 /// How long a closed session is drained, so that the kernel's RST does not destroy the last reply.
 pub const LINGER: Duration = Duration::from_secs(2);
+/// How long a TLS handshake may take.
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(30);
 
 // --- decisions ------------------------------------------------------------------------------------------------------------
 
@@ -69,7 +71,7 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
-/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+/// Entries of an address list, and of all lists in one ENVELOPE or BODYSTRUCTURE (S36, Dovecot CVE-2024-23184).
 pub const ADDRESSES: usize = 10_240;
 /// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
 pub const PARAMETERS: usize = 1000;
@@ -79,8 +81,12 @@ pub const MIME_DEPTH: usize = 100;
 pub const MIME_PARTS: usize = 10_000;
 /// Octets kept of one header field.
 pub const HEADER_KEPT: usize = 64 * 1024;
-/// Octets kept of all header fields of a message.
-pub const HEADERS_KEPT: usize = 4 * 1024 * 1024;
+/// Octets kept of all MIME fields of a message's parts; beyond it parts are text/plain.
+pub const HEADERS_KEPT: usize = 1024 * 1024;
+/// Octets kept of all envelope fields of a message and the messages in it.
+pub const ENVELOPES_KEPT: usize = 256 * 1024;
+/// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
+pub const FIELD_NAME: usize = 998;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
@@ -90,6 +96,24 @@ pub const IMAP_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
 pub const IMAP_COMMAND: usize = 1024 * 1024;
 /// A non-synchronising literal before login (RFC 7888 §5, LITERAL-).
 pub const IMAP_LITERAL_MINUS: u64 = 4096;
+/// Literals of one command: a login has two, a header list a few; each costs a mark (S30).
+pub const IMAP_LITERALS: usize = 1024;
+/// Octets of a tag: it is echoed, and no client needs more than a counter.
+pub const IMAP_TAG: usize = 128;
+/// Ranges of one sequence set: 16 octets each (S33).
+pub const IMAP_SET_RANGES: usize = 100_000;
+/// Different items of one FETCH: each may be a body (S34).
+pub const IMAP_FETCH_ITEMS: usize = 128;
+/// Names of one HEADER.FIELDS list.
+pub const IMAP_HEADER_FIELDS: usize = 1024;
+/// Octets of a mailbox name in UTF-8 (S42).
+pub const IMAP_MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox name (S42).
+pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Octets of a keyword.
+pub const IMAP_KEYWORD: usize = 128;
+/// Octets up to which a string is sent quoted; longer ones go as literals.
+pub const IMAP_QUOTED: usize = 1024;
 /// Depth of parentheses (S31).
 pub const IMAP_DEPTH: usize = 32;
 /// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
@@ -100,6 +124,20 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
 /// Protocol errors in a row after which the session is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// Time for the last words to a client before its session ends; a client that reads takes them at once.
+pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
+/// Octets of further commands that are read while one is being executed (pipelining).
+pub const IMAP_READ_AHEAD: usize = 16 * 1024;
+/// Ranges of `\Recent` UIDs that a session keeps apart.
+pub const RECENT_RANGES: usize = 64;
+/// Messages of a FETCH whose digests are held at a time (S34).
+pub const FETCH_BATCH: usize = 64;
+/// Octets of a header that are held to be filtered; a longer one is read twice (S34).
+pub const FILTERED: u64 = 64 * 1024;
+/// Octets of a message handed to a sink at a time.
+pub const SINK_CHUNK: usize = 64 * 1024;
+/// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
+pub const LIST_COST: usize = 100_000_000;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
@@ -137,6 +175,10 @@ pub const CHANGES_KEPT: usize = 1024;
 pub const CHANGED_UIDS_KEPT: usize = 65_536;
 /// Rows of the last chunk of a mailbox: a small tail makes an append cheap while a session holds the version before it.
 pub const TAIL_ROWS: usize = 256;
+/// Bytes of the journal ring by default (`store.ring`); what a start after a crash reads and replays at most.
+pub const RING_BYTES: u64 = 64 * 1024 * 1024;
+/// Hundredths of the disk below which no new mail is taken.
+pub const FREE_PERCENT: u64 = 5;
 /// Bytes written by one batch of the journal.
 pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that are durable in the journal but not yet in packs; above this no new batch is begun.
@@ -157,3 +199,49 @@ pub const RING_SEGMENTS: u32 = 8;
 pub const PREFIX: usize = 65_535;
 /// Waiting requests of the committer; more are refused (the sessions' own limits come first).
 pub const WAITING: usize = 100_000;
+
+// --- hosts ----------------------------------------------------------------------------------------------------------------
+
+/// Password checks that run or wait; more are told to come back (S22).
+pub const PASSWORD_QUEUE: usize = 256;
+/// Rounds of PBKDF2 for SCRAM-SHA-256 (RFC 7677 §4 asks for at least 4096).
+pub const SCRAM_ITERATIONS: u32 = 4096;
+/// How long one write of a message to its sink may take; a stuck disk ends the message with 451.
+pub const SINK_WRITE: Duration = Duration::from_secs(30);
+/// Octets of all messages that are held in memory while they come in; beyond it they go to files.
+pub const SINK_MEMORY: usize = 256 * 1024 * 1024;
+/// Octets of digests that are kept.
+pub const DIGEST_CACHE: usize = 32 * 1024 * 1024;
+/// Octets of a piece in which large bodies are read and written.
+pub const BODY_PIECE: usize = 256 * 1024;
+/// Octets of one chunk of a run of small bodies.
+pub const BODY_CHUNK: usize = 64 * 1024;
+/// Directories of big bodies that are known to be durable; beyond it they are synced again.
+pub const DURABLE_DIRECTORIES: usize = 4096;
+/// How long a stopping server waits for its sessions.
+pub const DRAIN: Duration = Duration::from_secs(30);
+
+// --- sockets and files ----------------------------------------------------------------------------------------------------
+
+/// Connections that the kernel holds ready before we accept them.
+pub const BACKLOG: i32 = 4096;
+/// Silence after which the kernel asks whether the peer is still there.
+pub const KEEPALIVE: Duration = Duration::from_secs(300);
+/// How often it asks again.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// Octets that a TLS session holds in either direction.
+pub const TLS_BUFFER: usize = 64 * 1024;
+/// Threads for work that blocks: disks and password hashing.
+pub const BLOCKING_THREADS: usize = 32;
+/// Files of the store that are kept open.
+pub const OPEN_FILES: usize = 512;
+/// Descriptors that are kept back for listeners, pipes and look-ups.
+pub const FILES_KEPT_BACK: usize = 64;
+/// Connections in all, where the system allows that many: at some 10 KiB each while idle.
+pub const CONNECTIONS: usize = 32_768;
+/// Connections from one IPv4 address or IPv6 /64: a family's or an office's phones behind one address.
+pub const CONNECTIONS_PER_NETWORK: usize = 256;
+/// How long a listener rests when the system refuses a connection.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long a proxy may take to name its peer.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);

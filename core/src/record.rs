@@ -181,6 +181,15 @@ impl Record for String {
     }
 }
 
+impl<T: Record> Record for Arc<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        T::encode(self, out);
+    }
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        T::decode(from).map(Arc::new)
+    }
+}
+
 impl Record for Arc<str> {
     fn encode(&self, out: &mut Vec<u8>) {
         put_bytes(out, self.as_bytes());

@@ -1,53 +1,54 @@
-"""What the foreign-client tests share: a server process on free loopback ports, its accounts, and the count of what passed."""
-import contextlib
+"""What all scripts here share: the server under test, checks, and what a script needs.
+
+Each script runs the release binary (`PILLARBOX`, else target/release/pillarbox) on free loopback ports, prints one line a check and at
+the end `N passed, M failed`; its exit code is 1 when one failed. A script whose programs are absent says so loudly and exits 0,
+or 1 when CI is set.
+"""
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-BINARY = os.environ.get("PILLARBOX_BINARY", os.path.join(ROOT, "target", "release", "pillarbox"))
+BINARY = os.environ.get("PILLARBOX", os.path.join(ROOT, "target", "release", "pillarbox"))
 DATA = os.environ.get("PILLARBOX_TEST_DATA", os.path.join(ROOT, "..", "shared", "data"))
-PASSWORD = "correct horse 1"
+PASSWORD = "correct horse battery staple"
+
+_passed, _failed = [], []
+_lock = threading.Lock()
 
 
-class Count:
-    """Counts checks; the last line of every script is `N passed, M failed`."""
-
-    def __init__(self):
-        self.passed = self.failed = 0
-
-    def check(self, what, holds, detail=""):
-        if holds:
-            self.passed += 1
-            print("ok   ", what, flush=True)
-        else:
-            self.failed += 1
-            print("FAIL ", what, detail, flush=True)
-
-    def run(self, what, body):
-        """Runs a check that fails by an exception."""
-        try:
-            body()
-        except Exception as error:  # every failure of a check is a failed check
-            self.check(what, False, f"{type(error).__name__}: {error}")
-        else:
-            self.check(what, True)
-
-    def end(self):
-        print(f"{self.passed} passed, {self.failed} failed", flush=True)
-        sys.exit(1 if self.failed or not self.passed else 0)
+def check(what, holds, detail=""):
+    """One check; prints it."""
+    with _lock:
+        (_passed if holds else _failed).append(what)
+        print(("ok      " if holds else "FAILED  ") + what + ("" if holds or not detail else f": {detail}"), flush=True)
+    return holds
 
 
-def need(*programs):
-    missing = [program for program in programs if not shutil.which(program) and not os.path.exists(program)]
+def finish():
+    """Prints the sum and ends."""
+    print(f"{len(_passed)} passed, {len(_failed)} failed", flush=True)
+    sys.exit(1 if _failed or not _passed else 0)
+
+
+def need(*programs, root=False):
+    """Ends the script, loudly, when it cannot run here."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if not os.path.exists(BINARY):
+        missing.append(f"{BINARY} (cargo build --release)")
+    if root and os.geteuid() != 0:
+        missing.append("root")
     if missing:
-        print("This test needs", ", ".join(missing), "(see .ci/run for the Debian packages).", file=sys.stderr)
-        sys.exit(69)
+        print(f"SKIPPED: {os.path.basename(sys.argv[0])} needs {', '.join(missing)}")
+        print("0 passed, 0 failed")
+        sys.exit(1 if os.environ.get("CI") else 0)
 
 
 def free_port():
@@ -56,119 +57,121 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(port, seconds=30):
-    end = time.time() + seconds
-    while time.time() < end:
-        with contextlib.suppress(OSError):
+def wait_for(port, process=None, seconds=30):
+    """Until something listens."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
-        time.sleep(0.02)
-    raise RuntimeError(f"nothing listens on port {port}")
+        except OSError:
+            if process is not None and process.poll() is not None:
+                raise RuntimeError(f"the server ended with {process.returncode}")
+            if time.monotonic() > end:
+                raise RuntimeError(f"nothing listens on port {port}")
+            time.sleep(0.02)
+
+
+def insecure():
+    """A TLS context for a self-signed certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class Server:
-    """A Pillarbox process on free loopback ports."""
+    """A Pillarbox with listeners of these protocols, each on a free port in `self.port[protocol]`."""
 
-    def __init__(self, accounts=("alice", "bob"), config="", binary=BINARY, folder=None):
-        self.binary = binary
-        self.folder = folder or tempfile.mkdtemp(prefix="pillarbox-foreign-")
-        self.ports = {name: free_port() for name in ("smtp", "submission", "submissions", "imap", "imaps")}
-        self.accounts = [f"{name}@one.test" for name in accounts]
+    def __init__(self, protocols=("smtp", "submission", "submissions", "imap", "imaps"), users=("alice", "bob"), domain="here.test", more=""):
+        self.folder = tempfile.mkdtemp(prefix="pillarbox-foreign-")
+        self.domain = domain
+        self.port = {protocol: free_port() for protocol in protocols}
         self.process = None
         self.config = os.path.join(self.folder, "pillarbox.toml")
-        listeners = "".join(
-            f'[[listener]]\nprotocol = "{protocol}"\naddress = "127.0.0.1:{port}"\n'
-            + ('plaintext_auth = ["127.0.0.0/8"]\n' if protocol == "imap" else "")
-            for protocol, port in self.ports.items()
-        )
-        with open(self.config, "w") as file:
-            file.write(
-                f'hostname = "mx.one.test"\ndata_dir = "data"\npostmaster = "{self.accounts[0]}"\n\n'
-                f'[store]\nring = "32M"\n\n[[domain]]\nname = "one.test"\n\n{listeners}\n{config}'
-            )
-        for account in self.accounts:
-            self.command("account", "add", account, "--password-stdin", input=PASSWORD + "\n")
+        lines = [f'hostname = "mx.{domain}"', 'data_dir = "data"', f'postmaster = "{users[0]}@{domain}"', more, "[[domain]]", f'name = "{domain}"']
+        for protocol, port in self.port.items():
+            lines += ["[[listener]]", f'protocol = "{protocol}"', f'address = "127.0.0.1:{port}"']
+            if protocol in ("imap", "submission"):
+                lines.append('plaintext_auth = ["127.0.0.0/8"]')
+        with open(self.config, "w") as config:
+            config.write("\n".join(lines) + "\n")
+        for user in users:
+            self.cli("account", "add", f"{user}@{domain}", "--password-stdin", input=PASSWORD + "\n")
 
-    def command(self, *arguments, input=None):
-        done = subprocess.run(
-            [self.binary, *arguments, "-c", self.config], input=input, capture_output=True, text=True, timeout=120
-        )
-        if done.returncode:
+    def cli(self, *arguments, input=None):
+        done = subprocess.run([BINARY, *arguments, "-c", self.config], input=input, text=True, capture_output=True)
+        if done.returncode != 0:
             raise RuntimeError(f"{arguments}: exit {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def start(self, before=(), **options):
-        log = open(os.path.join(self.folder, "log"), "a")
-        self.process = subprocess.Popen(
-            [*before, self.binary, "serve", "-c", self.config], stdout=log, stderr=log, **options
-        )
-        try:
-            for port in self.ports.values():
-                wait_for(port)
-        except RuntimeError:
-            print(open(log.name).read()[-4000:], file=sys.stderr)
-            raise
+    def start(self, prefix=()):
+        """Starts it, behind these words (`strace …`)."""
+        log = open(os.path.join(self.folder, "log"), "ab")
+        self.process = subprocess.Popen([*prefix, BINARY, "serve", "-c", self.config], stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        for port in self.port.values():
+            wait_for(port, self.process)
         return self
 
     def kill(self):
+        """kill -9."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds=30):
-        """Ends it cleanly; its exit code."""
-        if self.process and self.process.poll() is None:
+    def stop(self):
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(seconds) if self.process else 0
-
-    def log(self):
-        with open(os.path.join(self.folder, "log")) as file:
-            return file.read()
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
 
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
-        with contextlib.suppress(Exception):
-            self.stop()
-        if self.process and self.process.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def __exit__(self, kind, *_):
+        self.stop()
+        if kind is not None or _failed:
+            print(f"(kept: {self.folder}; the end of its log:)")
+            with open(os.path.join(self.folder, "log"), "rb") as log:
+                print(log.read()[-3000:].decode(errors="replace"))
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Lines:
-    """A blocking client that speaks lines and keeps what was said."""
+def message(subject, sender="carol@there.test", to="alice@here.test", body=None):
+    """A message with CRLF, dots at line starts, long lines and octets above 127 declared as 8bit."""
+    body = body if body is not None else "A line.\r\n.\r\n..two dots\r\n.one dot\r\n" + "long " * 180 + "\r\nGr\u00fc\u00dfe, \u4f60\u597d\r\n\r\nlast"
+    head = [
+        f"From: Carol <{sender}>",
+        f"To: <{to}>",
+        f"Subject: {subject}",
+        "Date: Tue, 24 Nov 2026 10:00:00 +0000",
+        f"Message-ID: <{subject.replace(' ', '.')}@there.test>",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        "X-Folded: one",
+        "\ttwo",
+        "",
+        "",
+    ]
+    return ("\r\n".join(head) + body + "\r\n").encode()
 
-    def __init__(self, port, timeout=60):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
-        self.file = self.socket.makefile("rb")
 
-    def send(self, data):
-        self.socket.sendall(data)
+TRACE_FIELDS = {"return-path", "delivered-to", "received", "authentication-results", "received-spf"}
 
-    def line(self):
-        line = self.file.readline()
-        if not line:
-            raise EOFError("closed")
-        return line
 
-    def smtp(self, code):
-        """Reads one reply, which must have this code; its last line."""
-        while True:
-            line = self.line()
-            if not line.startswith(code):
-                raise RuntimeError(f"expected {code!r}, got {line!r}")
-            if line[3:4] == b" ":
-                return line
-
-    def imap(self, tag):
-        """Reads up to the tagged reply; everything read."""
-        lines = []
-        while True:
-            line = self.line()
-            lines.append(line)
-            if line.startswith(tag + b" "):
-                return lines
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
+def same_below_trace(fetched, sent):
+    """Whether what was fetched is trace fields and then exactly what was sent; else why not."""
+    if not fetched.endswith(sent):
+        at = next((i for i, (a, b) in enumerate(zip(reversed(fetched), reversed(sent))) if a != b), min(len(fetched), len(sent)))
+        return f"differs {at} octets before the end: {fetched[-at - 40:][:80]!r} for {sent[-at - 40:][:80]!r}"
+    front = fetched[: len(fetched) - len(sent)].decode("ascii", "replace")
+    for line in front.split("\r\n")[:-1]:
+        if line[:1] not in (" ", "\t") and line.split(":")[0].lower() not in TRACE_FIELDS:
+            return f"not a trace field: {line!r}"
+    return ""

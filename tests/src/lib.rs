@@ -1,3 +1,7 @@
 //! Pillarbox's tests: the script runner, the simulated environment, foreign clients, benchmarks.
 
+pub mod client;
+pub mod disk;
+pub mod rng;
 pub mod script;
+pub mod sim;

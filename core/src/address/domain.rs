@@ -27,14 +27,22 @@ impl Domain {
         if text.len() > limits::DOMAIN {
             return Err(AddressError::TooLong);
         }
+        // Lower case first: it can lengthen a name, and what is kept must be readable again.
+        let name = text.to_lowercase();
+        if name.len() > limits::DOMAIN {
+            return Err(AddressError::TooLong);
+        }
+        // Beyond ASCII, marks belong to a name as letters do (Devanagari); spaces, controls and other scripts' dots do not.
+        let outside = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '\u{3002}' | '\u{ff0e}' | '\u{ff61}');
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_') || (!c.is_ascii() && !outside(c));
         let label = |label: &str| {
             (1..=limits::LABEL).contains(&label.len())
                 && !label.starts_with('-')
                 && !label.ends_with('-')
-                && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
+                && label.chars().all(allowed)
         };
-        if text.split('.').all(label) {
-            Ok(Domain(text.to_lowercase()))
+        if name.split('.').all(label) {
+            Ok(Domain(name))
         } else {
             Err(AddressError::Domain)
         }

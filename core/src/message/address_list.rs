@@ -19,7 +19,7 @@ pub enum Entry {
         name: Option<Vec<u8>>,
         /// A source route, as written without its colon.
         route: Option<Vec<u8>>,
-        /// The local part, unquoted.
+        /// The local part, unquoted; empty when there is none.
         local: Vec<u8>,
         /// The domain; empty when there is none.
         domain: Vec<u8>,
@@ -73,10 +73,14 @@ fn address(tokens: &mut Tokens<'_>, in_group: bool) -> Option<Entry> {
         }
         match tokens.peek() {
             None | Some(b',' | b';') => {
-                // No angle brackets and no @: a local part alone.
-                let local = phrase.joined();
-                return (!local.is_empty()).then(|| Entry::Mailbox {
-                    name: phrase.comment,
+                // No angle brackets and no @: one word is a local part alone, several are a name alone.
+                let (name, local) = match phrase.words.len() {
+                    0 => return None,
+                    1 => (phrase.comment.take(), phrase.joined()),
+                    _ => (Some(phrase.spaced()), Vec::new()),
+                };
+                return Some(Entry::Mailbox {
+                    name,
                     route: None,
                     local,
                     domain: Vec::new(),
@@ -86,8 +90,7 @@ fn address(tokens: &mut Tokens<'_>, in_group: bool) -> Option<Entry> {
             Some(b'@') => {
                 tokens.skip();
                 let local = phrase.joined();
-                let domain = domain(tokens);
-                let comment = tokens.skip_cfws();
+                let (domain, comment) = domain(tokens);
                 // Whatever stands before the next separator is nobody's.
                 if tokens.peek() == Some(b'<') {
                     let mut name = local;
@@ -182,7 +185,7 @@ fn angle(tokens: &mut Tokens<'_>, phrase: Phrase) -> Entry {
             }
             Some(b'@') => {
                 tokens.skip();
-                host = domain(tokens);
+                host = domain(tokens).0;
             }
             Some(b'"') => local.words.push(tokens.quoted()),
             Some(b'.') => {
@@ -208,12 +211,12 @@ fn angle(tokens: &mut Tokens<'_>, phrase: Phrase) -> Entry {
     }
 }
 
-/// `domain = dot-atom / "[" *dtext "]"`, white space around the dots dropped.
-fn domain(tokens: &mut Tokens<'_>) -> Vec<u8> {
-    let mut text = Vec::new();
+/// `domain = dot-atom / "[" *dtext "]"`, white space and comments around the dots dropped; the last comment, which behind the
+/// domain is the address's old-style name.
+fn domain(tokens: &mut Tokens<'_>) -> (Vec<u8>, Option<Vec<u8>>) {
+    let (mut text, mut comment) = (Vec::new(), None);
     loop {
-        // A comment behind the domain is the address's old-style name: it is left to the caller.
-        tokens.take_while(|byte| matches!(byte, b' ' | b'\t'));
+        comment = tokens.skip_cfws().or(comment);
         match tokens.peek() {
             Some(b'[') => {
                 text.extend_from_slice(tokens.take_while(|byte| byte != b']' && byte != b'>' && byte != b','));
@@ -228,7 +231,7 @@ fn domain(tokens: &mut Tokens<'_>) -> Vec<u8> {
             Some(byte) if is_atext(byte) && (text.is_empty() || text.ends_with(b".")) => {
                 text.extend_from_slice(tokens.take_while(is_atext));
             }
-            _ => return text,
+            _ => return (text, comment),
         }
     }
 }

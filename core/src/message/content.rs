@@ -30,6 +30,11 @@ impl Content {
         self.main.eq_ignore_ascii_case(main.as_bytes()) && (sub == "*" || self.sub.eq_ignore_ascii_case(sub.as_bytes()))
     }
 
+    /// Whether it is an embedded message (RFC 2046 §5.2.1, RFC 6532 §3.7).
+    pub fn is_message(&self) -> bool {
+        self.is("message", "rfc822") || self.is("message", "global")
+    }
+
     /// `type "/" subtype *(";" parameter)`; `None` when there is no type with a subtype.
     pub fn parse_type(text: &[u8]) -> Option<Content> {
         let mut tokens = Tokens::new(text);
@@ -124,47 +129,79 @@ fn parameters(tokens: &mut Tokens<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
     plain
 }
 
-/// `name*0`, `name*1*`: a piece of a longer value.
+/// `name*0`, `name*1*`: a piece of a longer value (RFC 2231 §3).
 struct Piece {
     name: Vec<u8>,
-    number: u32,
+    number: usize,
     encoded: bool,
     value: Vec<u8>,
 }
 
 impl Piece {
+    /// Splits `name*N` and `name*N*`; `name*` alone is a name of its own, which the client decodes.
     fn of(name: &[u8], value: &[u8]) -> Option<Piece> {
         let star = name.iter().position(|byte| *byte == b'*')?;
         let (base, rest) = (&name[..star], &name[star + 1..]);
-        let encoded = rest.ends_with(b"*");
         let digits = rest.strip_suffix(b"*").unwrap_or(rest);
-        let number = core::str::from_utf8(digits).ok()?.parse().ok()?;
-        (!base.is_empty()).then(|| Piece {
+        let canonical = digits == b"0" || (digits.len() <= 4 && digits.first().is_some_and(|first| *first != b'0'));
+        if base.is_empty() || !canonical || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        Some(Piece {
             name: base.to_vec(),
-            number,
-            encoded,
+            number: core::str::from_utf8(digits).ok()?.parse().ok()?,
+            encoded: rest.ends_with(b"*"),
             value: value.to_vec(),
         })
     }
 }
 
+/// Joins pieces 0, 1, 2 … of each name: under `name` when all are plain, else under `name*` with the plain ones percent-encoded.
+/// Pieces that do not follow on are answered as they came.
 fn join(plain: &mut Vec<(Vec<u8>, Vec<u8>)>, mut pieces: Vec<Piece>) {
-    let lower = |piece: &Piece| piece.name.to_ascii_lowercase();
-    pieces.sort_by(|a, b| (lower(a), a.number).cmp(&(lower(b), b.number)));
-    let mut pieces = pieces.into_iter().peekable();
-    while let Some(first) = pieces.next() {
-        let (mut value, mut encoded, mut next) = (first.value, first.encoded, first.number + 1);
-        while let Some(piece) = pieces.next_if(|piece| piece.name.eq_ignore_ascii_case(&first.name)) {
-            if piece.number == next {
-                value.extend(piece.value);
-                encoded |= piece.encoded;
-                next += 1;
-            }
+    pieces.sort_by_cached_key(|piece| (piece.name.to_ascii_lowercase(), piece.number));
+    for group in pieces.chunk_by(|one, two| one.name.eq_ignore_ascii_case(&two.name)) {
+        let follows = group.iter().enumerate().take_while(|(place, piece)| piece.number == *place);
+        let (whole, loose) = group.split_at(follows.count());
+        if let Some(first) = whole.first() {
+            plain.push(joined(first, whole));
         }
-        let mut name = first.name;
-        if encoded {
-            name.push(b'*');
+        for piece in loose {
+            let star = if piece.encoded { "*" } else { "" };
+            let mut name = piece.name.clone();
+            name.extend_from_slice(alloc::format!("*{}{star}", piece.number).as_bytes());
+            plain.push((name, piece.value.clone()));
         }
-        plain.push((name, value));
+    }
+}
+
+fn joined(first: &Piece, whole: &[Piece]) -> (Vec<u8>, Vec<u8>) {
+    let (mut name, mut value) = (first.name.clone(), Vec::new());
+    let encoded = whole.iter().any(|piece| piece.encoded);
+    if encoded {
+        name.push(b'*');
+        if !first.encoded {
+            value.extend_from_slice(b"''");
+        }
+    }
+    for piece in whole {
+        if encoded && !piece.encoded {
+            percent_encode(&piece.value, &mut value);
+        } else {
+            value.extend_from_slice(&piece.value);
+        }
+    }
+    (name, value)
+}
+
+/// `ext-octet = "%" 2(DIGIT / "A" / … / "F")` for everything but `attribute-char` (RFC 2231 §7).
+fn percent_encode(plain: &[u8], out: &mut Vec<u8>) {
+    for byte in plain {
+        if is_token(*byte) && byte.is_ascii() && !b"*'%".contains(byte) {
+            out.push(*byte);
+        } else {
+            let digit = |value: u8| b"0123456789ABCDEF"[usize::from(value)];
+            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+        }
     }
 }

@@ -1,191 +1,230 @@
-//! Dates: RFC 5322 §3.3, lenient on reading; IMAP's INTERNALDATE (RFC 9051 §9, `date-time`).
+//! Dates of messages (RFC 5322 §3.3, §4.3) and of IMAP (RFC 9051 §9, `date-time`), and the calendar behind them.
 
 use alloc::format;
 use alloc::string::String;
 
+use super::token::Tokens;
 use crate::time::UnixTime;
 
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]; // 1970-01-01 was a Thursday
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
 
-/// A day of the Gregorian calendar and a time of day, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+const DAY: i64 = 86_400;
+
+/// A `Date` field's value in UTC: `Tue, 24 Nov 2026 09:35:03 +0000`. Years are kept within 0 to 9999.
+pub fn format_rfc5322(time: UnixTime) -> String {
+    let at = Civil::of(time);
+    let weekday = DAYS[(at.days + 4).rem_euclid(7) as usize];
+    let (hour, minute, second) = at.clock();
+    let month = MONTHS[at.month as usize - 1];
+    format!(
+        "{weekday}, {:02} {month} {:04} {hour:02}:{minute:02}:{second:02} +0000",
+        at.day, at.year
+    )
+}
+
+/// An INTERNALDATE in UTC, without its quotes: `17-Jul-1996 02:44:25 +0000`, ` 1-Jan-1970 …`. Years are kept within 0 to 9999.
+pub fn format_internal(time: UnixTime) -> String {
+    let at = Civil::of(time);
+    let (hour, minute, second) = at.clock();
+    let month = MONTHS[at.month as usize - 1];
+    format!("{:>2}-{month}-{:04} {hour:02}:{minute:02}:{second:02} +0000", at.day, at.year)
+}
+
+/// Reads an INTERNALDATE without its quotes, strictly (a day without its leading space or zero is taken).
+///
+/// `date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE`
+pub fn parse_internal(text: &[u8]) -> Option<UnixTime> {
+    let mut tokens = Tokens::new(text);
+    tokens.take(b' ');
+    let day = number(&mut tokens, 1..=2)?;
+    separator(&mut tokens, b'-')?;
+    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    separator(&mut tokens, b'-')?;
+    let year = number(&mut tokens, 4..=4)?;
+    separator(&mut tokens, b' ')?;
+    let hour = number(&mut tokens, 2..=2)?;
+    separator(&mut tokens, b':')?;
+    let minute = number(&mut tokens, 2..=2)?;
+    separator(&mut tokens, b':')?;
+    let second = number(&mut tokens, 2..=2)?;
+    separator(&mut tokens, b' ')?;
+    let zone = numeric_zone(&mut tokens)?;
+    if tokens.peek().is_some() {
+        return None;
+    }
+    let seconds = moment([year, month, day, hour, minute, second])?;
+    Some(UnixTime::from_seconds(seconds - zone * 60))
+}
+
+/// Reads a `Date` field's value, leniently: comments anywhere, two-digit years, a missing weekday, seconds or zone, and the old
+/// zone names; what follows the zone is not read. An unknown zone is UTC (RFC 5322 §4.3).
+///
+/// `date-time = [day-of-week ","] day month year hour ":" minute [":" second] zone`
+pub fn parse_rfc5322(value: &[u8]) -> Option<UnixTime> {
+    let mut tokens = Tokens::new(value);
+    tokens.skip_cfws();
+    if tokens.peek().is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        tokens.take_while(|byte| byte.is_ascii_alphabetic());
+        tokens.skip_cfws();
+        tokens.take(b',');
+        tokens.skip_cfws();
+    }
+    let day = number(&mut tokens, 1..=2)?;
+    skip_dashes(&mut tokens);
+    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    skip_dashes(&mut tokens);
+    let year = full_year(tokens.take_while(|byte| byte.is_ascii_digit()))?;
+    tokens.skip_cfws();
+    let hour = number(&mut tokens, 1..=2)?;
+    tokens.skip_cfws();
+    let minute = match tokens.take(b':') || tokens.take(b'.') {
+        true => spaced_number(&mut tokens)?,
+        false => 0,
+    };
+    tokens.skip_cfws();
+    let second = match tokens.take(b':') || tokens.take(b'.') {
+        true => spaced_number(&mut tokens)?,
+        false => 0,
+    };
+    tokens.skip_cfws();
+    let zone = match tokens.peek() {
+        Some(b'+' | b'-') => numeric_zone(&mut tokens).unwrap_or(0),
+        _ => named_zone(tokens.take_while(|byte| byte.is_ascii_alphabetic())),
+    };
+    let seconds = moment([year, month, day, hour, minute, second])?;
+    Some(UnixTime::from_seconds(seconds - zone * 60))
+}
+
+fn separator(tokens: &mut Tokens<'_>, byte: u8) -> Option<()> {
+    tokens.take(byte).then_some(())
+}
+
+fn skip_dashes(tokens: &mut Tokens<'_>) {
+    tokens.skip_cfws();
+    tokens.take(b'-');
+    tokens.skip_cfws();
+}
+
+/// A number of so many digits.
+fn number(tokens: &mut Tokens<'_>, digits: core::ops::RangeInclusive<usize>) -> Option<i64> {
+    let run = tokens.take_while(|byte| byte.is_ascii_digit());
+    digits.contains(&run.len()).then(|| decimal(run))
+}
+
+fn spaced_number(tokens: &mut Tokens<'_>) -> Option<i64> {
+    tokens.skip_cfws();
+    number(tokens, 1..=2)
+}
+
+/// The value of at most nine digits.
+fn decimal(digits: &[u8]) -> i64 {
+    digits
+        .iter()
+        .take(9)
+        .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'))
+}
+
+fn month(name: &[u8]) -> Option<i64> {
+    let short = name.get(..3)?;
+    let index = MONTHS.iter().position(|month| short.eq_ignore_ascii_case(month.as_bytes()))?;
+    Some(index as i64 + 1)
+}
+
+/// `obs-year`: two digits from 50 and three digits count from 1900, two digits below 50 from 2000 (RFC 5322 §4.3).
+fn full_year(digits: &[u8]) -> Option<i64> {
+    let year = decimal(digits);
+    match digits.len() {
+        2 if year < 50 => Some(2000 + year),
+        2 | 3 => Some(1900 + year),
+        4 => Some(year),
+        _ => None,
+    }
+}
+
+/// `zone = ("+" / "-") 4DIGIT`, in minutes.
+fn numeric_zone(tokens: &mut Tokens<'_>) -> Option<i64> {
+    let sign = if tokens.take(b'+') { 1 } else { -1 };
+    if sign < 0 && !tokens.take(b'-') {
+        return None;
+    }
+    let digits = number(tokens, 4..=4)?;
+    let (hours, minutes) = (digits / 100, digits % 100);
+    (minutes < 60).then_some(sign * (hours * 60 + minutes))
+}
+
+/// `obs-zone`, in minutes; military letters and unknown names say nothing (RFC 5322 §4.3).
+fn named_zone(name: &[u8]) -> i64 {
+    let hours = match name.to_ascii_uppercase().as_slice() {
+        b"EDT" => -4,
+        b"EST" | b"CDT" => -5,
+        b"CST" | b"MDT" => -6,
+        b"MST" | b"PDT" => -7,
+        b"PST" => -8,
+        _ => 0,
+    };
+    hours * 60
+}
+
+/// Seconds since 1970 of a date and time of day in UTC, if there is such a one; a leap second is the next minute's first.
+fn moment([year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
+    let within = (1..=days_in_month(year, month)).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    within.then(|| days_of(year, month, day) * DAY + hour * 3600 + minute * 60 + second)
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 of a date of the Gregorian calendar. Years begin in March here, so that the leap day is the last.
+fn days_of(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (cycle, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let of_cycle = year * 365 + year / 4 - year / 100 + of_year;
+    cycle * 146_097 + of_cycle - 719_468
+}
+
+/// A moment in the Gregorian calendar, UTC.
 struct Civil {
+    days: i64,
+    seconds: i64,
     year: i64,
     month: i64,
     day: i64,
-    second_of_day: i64,
-    day_number: i64,
 }
 
-/// Days since 1970-01-01 of a civil date (proleptic Gregorian; the year begins in March to put the leap day last).
-fn day_number(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year - era * 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
-}
-
-fn civil(time: UnixTime) -> Civil {
-    let seconds = time.seconds();
-    let number = seconds.div_euclid(86_400);
-    let shifted = number + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted - era * 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Civil {
-        year,
-        month,
-        day,
-        second_of_day: seconds.rem_euclid(86_400),
-        day_number: number,
+impl Civil {
+    fn of(time: UnixTime) -> Civil {
+        let (first, last) = (days_of(0, 1, 1) * DAY, days_of(10_000, 1, 1) * DAY - 1);
+        let seconds = time.seconds().clamp(first, last);
+        let (days, seconds) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+        let since_march = days + 719_468;
+        let (cycle, of_cycle) = (since_march.div_euclid(146_097), since_march.rem_euclid(146_097));
+        // Without the leap days before it, a day's number gives its year.
+        let year = (of_cycle - of_cycle / 1460 + of_cycle / 36_524 - of_cycle / 146_096) / 365;
+        let of_year = of_cycle - (year * 365 + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let (year, month) = (cycle * 400 + year, month + 3);
+        let (year, month) = if month > 12 { (year + 1, month - 12) } else { (year, month) };
+        Civil {
+            days,
+            seconds,
+            year,
+            month,
+            day,
+        }
     }
-}
 
-fn month_name(month: i64) -> &'static str {
-    MONTHS[(month - 1).rem_euclid(12) as usize]
-}
-
-/// `Tue, 04 Aug 2026 10:00:00 +0000` (RFC 5322 §3.3).
-pub fn format_rfc5322(time: UnixTime) -> String {
-    let date = civil(time);
-    let (h, m, s) = (
-        date.second_of_day / 3600,
-        date.second_of_day / 60 % 60,
-        date.second_of_day % 60,
-    );
-    let day = DAYS[date.day_number.rem_euclid(7) as usize];
-    format!(
-        "{day}, {:02} {} {:04} {h:02}:{m:02}:{s:02} +0000",
-        date.day,
-        month_name(date.month),
-        date.year
-    )
-}
-
-/// ` 4-Aug-2026 10:00:00 +0000` without quotes: IMAP's `date-time`.
-pub fn format_internal(time: UnixTime) -> String {
-    let date = civil(time);
-    let (h, m, s) = (
-        date.second_of_day / 3600,
-        date.second_of_day / 60 % 60,
-        date.second_of_day % 60,
-    );
-    format!(
-        "{:>2}-{}-{:04} {h:02}:{m:02}:{s:02} +0000",
-        date.day,
-        month_name(date.month),
-        date.year
-    )
-}
-
-/// Reads IMAP's `date-time` without its quotes.
-///
-/// ```text
-/// date-time = DQUOTE date-day-fixed "-" date-month "-" date-year SP time SP zone DQUOTE
-/// date-day-fixed = (SP DIGIT) / 2DIGIT
-/// ```
-pub fn parse_internal(text: &[u8]) -> Option<UnixTime> {
-    let text = core::str::from_utf8(text)
-        .ok()
-        .filter(|text| text.is_ascii() && text.len() == 26)?;
-    let bytes = text.as_bytes();
-    let marks = [(2, b'-'), (6, b'-'), (11, b' '), (14, b':'), (17, b':'), (20, b' ')];
-    if marks.iter().any(|(at, mark)| bytes[*at] != *mark) {
-        return None;
+    fn clock(&self) -> (i64, i64, i64) {
+        (self.seconds / 3600, self.seconds / 60 % 60, self.seconds % 60)
     }
-    let day = text[..2].strip_prefix(' ').unwrap_or(&text[..2]);
-    let (day, month, year) = (digits(day)?, month(&text[3..6])?, digits(&text[7..11])?);
-    let (h, m, s) = (digits(&text[12..14])?, digits(&text[15..17])?, digits(&text[18..20])?);
-    let zone = numeric_zone(&text[21..])?;
-    time(year, month, day, h, m, s, zone)
-}
-
-/// Reads a Date field's value as real mail has it: optional day name, two- and three-digit years, obsolete zones, comments.
-pub fn parse_rfc5322(text: &[u8]) -> Option<UnixTime> {
-    let text = core::str::from_utf8(text).ok()?;
-    let text = text.split('(').next()?;
-    let mut words = text.split([' ', '\t', ',', '-']).filter(|word| !word.is_empty()).peekable();
-    if words.peek()?.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        words.next();
-    }
-    let (day, month) = (digits(words.next()?)?, month(words.next()?)?);
-    let year = words.next()?;
-    let year = match (digits(year)?, year.len()) {
-        (short @ 0..50, 2) => 2000 + short,
-        (short, 2 | 3) => 1900 + short,
-        (year, _) => year,
-    };
-    let mut clock = words.next()?.split(':');
-    let (h, m) = (digits(clock.next()?)?, digits(clock.next()?)?);
-    let s = clock.next().map_or(Some(0), digits)?;
-    // The sign of a zone was taken for a separator; find it again behind the time.
-    let zone = text.rsplit([' ', '\t']).find(|word| !word.is_empty()).map_or(0, zone);
-    time(year, month, day, h, m, s, zone)
-}
-
-fn digits(text: &str) -> Option<i64> {
-    let all = !text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit());
-    all.then(|| text.parse().ok())?
-}
-
-fn month(text: &str) -> Option<i64> {
-    let text = text.get(..3)?;
-    MONTHS
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(text))
-        .map(|index| index as i64 + 1)
-}
-
-/// Seconds east of UTC; an unknown name counts as UTC (RFC 5322 §4.3).
-fn zone(text: &str) -> i64 {
-    let named = [
-        ("EST", -5),
-        ("EDT", -4),
-        ("CST", -6),
-        ("CDT", -5),
-        ("MST", -7),
-        ("MDT", -6),
-        ("PST", -8),
-        ("PDT", -7),
-    ];
-    let known = named.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    numeric_zone(text).or(known.map(|(_, hours)| hours * 3600)).unwrap_or(0)
-}
-
-fn numeric_zone(text: &str) -> Option<i64> {
-    let (sign, rest) = match text.as_bytes().first()? {
-        b'+' => (1, &text[1..]),
-        b'-' => (-1, &text[1..]),
-        _ => return None,
-    };
-    if rest.len() != 4 {
-        return None;
-    }
-    let (hours, minutes) = (digits(&rest[..2])?, digits(&rest[2..])?);
-    (minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-fn time(year: i64, month: i64, day: i64, h: i64, m: i64, s: i64, zone: i64) -> Option<UnixTime> {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    let fits = (1..=days).contains(&day) && h < 24 && m < 60 && s <= 60;
-    fits.then(|| UnixTime::from_seconds(day_number(year, month, day) * 86_400 + h * 3600 + m * 60 + s - zone))
 }

@@ -65,40 +65,50 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
 /// Finds the end of a header block in bytes that come in pieces: behind the empty line.
 #[derive(Debug, Clone, Default)]
 pub struct HeaderEnd {
-    /// Octets since the last line began; 0 at its beginning.
-    line: u64,
-    found: bool,
+    line: Line,
+}
+
+/// What the current line has so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Line {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// A CR.
+    Cr,
+    /// Something else.
+    Text,
+    /// The empty line has come.
+    Ended,
 }
 
 impl HeaderEnd {
     /// Takes more bytes: how many of them belong to the header block. All, unless the block ends in them.
     pub fn update(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
-        while !self.found && at < bytes.len() {
-            match memchr(b'\n', &bytes[at..]) {
-                None => {
-                    let rest = &bytes[at..];
-                    // A lone CR does not make a line longer than empty.
-                    self.line += if self.line == 0 && rest == b"\r" {
-                        0
-                    } else {
-                        rest.len() as u64
-                    };
-                    return bytes.len();
-                }
-                Some(end) => {
-                    let line = &bytes[at..at + end];
-                    at += end + 1;
-                    self.found = self.line == 0 && (line.is_empty() || line == b"\r");
-                    self.line = 0;
-                }
+        while at < bytes.len() {
+            match (self.line, bytes[at]) {
+                (Line::Empty | Line::Cr, b'\n') => self.line = Line::Ended,
+                (Line::Empty, b'\r') => self.line = Line::Cr,
+                (Line::Empty | Line::Cr | Line::Text, _) => match memchr(b'\n', &bytes[at..]) {
+                    Some(newline) => {
+                        at += newline;
+                        self.line = Line::Empty;
+                    }
+                    None => {
+                        self.line = Line::Text;
+                        return bytes.len();
+                    }
+                },
+                (Line::Ended, _) => return at,
             }
+            at += 1;
         }
         at
     }
 
     /// Whether the empty line has come.
     pub fn found(&self) -> bool {
-        self.found
+        self.line == Line::Ended
     }
 }

@@ -1,95 +1,122 @@
-//! HEADER.FIELDS and HEADER.FIELDS.NOT (RFC 9051 §6.4.5.1): a fold that keeps the fields that were asked for, as they stand.
+//! The subset of a header that `HEADER.FIELDS` and `HEADER.FIELDS.NOT` give (RFC 9051 §6.4.5.1): a fold from header octets to
+//! header octets.
+//!
+//! Whole fields as they came, in their order, and the empty line if the header has one (a message without a body may have none).
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use memchr::memchr;
+use crate::limits;
 
-/// The fold. Output is bounded by input; the caller bounds the input.
+/// The fold.
 #[derive(Debug, Clone)]
 pub struct HeaderFilter {
-    names: Vec<String>,
+    /// Names in lower case, sorted.
+    names: Vec<Vec<u8>>,
     not: bool,
-    /// The line so far, until its name is known.
-    line: Vec<u8>,
-    /// What is done with the line: unknown until its name is whole.
-    keep: Option<bool>,
-    /// What was done with the field before, for its continuations.
-    field: bool,
-    ended: bool,
+    state: State,
+    /// A line's beginning, until its name is known.
+    pending: Vec<u8>,
+}
+
+/// ```text
+/// [LineStart] -- white space --> as the line before
+///      | other                  [Name] -- ":" or line end --> [Copy] or [Drop] -- line end --> [LineStart]
+///      | empty line             [Ended]
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a line; whether the field before it is copied.
+    LineStart { copied: bool },
+    /// In a line whose name is not known yet.
+    Name,
+    /// In a line that is copied.
+    Copy,
+    /// In a line that is dropped.
+    Drop,
+    /// Behind the empty line.
+    Ended,
 }
 
 impl HeaderFilter {
-    /// For these names in any case; `not`: all others.
-    pub fn new(names: Vec<String>, not: bool) -> HeaderFilter {
+    /// Copies fields of these names, or with `not` all others. Case does not matter.
+    pub fn new(names: Vec<String>, not: bool) -> Self {
+        let mut names: Vec<Vec<u8>> = names.into_iter().map(|name| name.to_ascii_lowercase().into_bytes()).collect();
+        names.sort();
         HeaderFilter {
             names,
             not,
-            line: Vec::new(),
-            keep: None,
-            field: false,
-            ended: false,
+            // White space before the first field belongs to no field that could be asked for.
+            state: State::LineStart { copied: not },
+            pending: Vec::new(),
         }
     }
 
-    /// Takes a piece of the header block; appends what is kept of it.
-    pub fn update(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
-        while !bytes.is_empty() && !self.ended {
-            let end = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-            let (piece, rest) = bytes.split_at(end);
-            bytes = rest;
-            match self.keep {
-                Some(true) => out.extend_from_slice(piece),
-                Some(false) => {}
-                None => self.begin_line(piece, out),
-            }
-            if piece.ends_with(b"\n") {
-                // A line whose name never came is kept only by NOT.
-                if self.keep.is_none() && !self.ended {
-                    self.decide(b"", out);
+    /// Takes more of a header (with its empty line) and appends what is copied.
+    pub fn update(&mut self, header: &[u8], out: &mut Vec<u8>) {
+        let mut rest = header;
+        while let Some(first) = rest.first().copied() {
+            match self.state {
+                State::LineStart { copied } if matches!(first, b' ' | b'\t') => {
+                    self.state = if copied { State::Copy } else { State::Drop };
                 }
-                self.keep = None;
+                State::LineStart { .. } => self.state = State::Name,
+                State::Name => rest = self.name(rest, out),
+                State::Copy | State::Drop => {
+                    let newline = memchr::memchr(b'\n', rest);
+                    let (piece, behind) = rest.split_at(newline.map_or(rest.len(), |newline| newline + 1));
+                    let copied = self.state == State::Copy;
+                    if copied {
+                        out.extend_from_slice(piece);
+                    }
+                    if newline.is_some() {
+                        self.state = State::LineStart { copied };
+                    }
+                    rest = behind;
+                }
+                State::Ended => return,
             }
         }
     }
 
-    /// The header is over: the empty line that closes every such answer.
-    pub fn finish(self, out: &mut Vec<u8>) {
-        if self.not && !self.line.is_empty() {
-            out.extend_from_slice(&self.line);
+    /// The end of the header: appends a last line that never ended, if it is copied.
+    pub fn finish(mut self, out: &mut Vec<u8>) {
+        if self.state == State::Name && self.not {
+            out.append(&mut self.pending);
         }
-        out.extend_from_slice(b"\r\n");
     }
 
-    fn begin_line(&mut self, piece: &[u8], out: &mut Vec<u8>) {
-        self.line.extend_from_slice(piece);
-        let line = core::mem::take(&mut self.line);
-        match line.first() {
-            Some(b' ' | b'\t') => {
-                self.keep = Some(self.field);
-                if self.field {
-                    out.extend_from_slice(&line);
-                }
+    /// Reads on in a name; what follows.
+    fn name<'a>(&mut self, rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+        let room = (limits::FIELD_NAME + 1).saturating_sub(self.pending.len());
+        let end = rest.iter().take(room).position(|byte| matches!(byte, b':' | b'\n'));
+        let (piece, behind) = rest.split_at(end.map_or(rest.len().min(room), |end| end + 1));
+        self.pending.extend_from_slice(piece);
+        let copied = match self.pending.last() {
+            Some(b':') => {
+                let name = self.pending[..self.pending.len() - 1].trim_ascii_end().to_ascii_lowercase();
+                self.names.binary_search(&name).is_ok() != self.not
             }
-            _ if line == b"\r\n" || line == b"\n" => self.ended = true,
-            _ => match memchr(b':', &line) {
-                Some(colon) => {
-                    let name = line[..colon].trim_ascii_end().to_vec();
-                    self.line = line;
-                    self.decide(&name, out);
-                }
-                None => self.line = line,
-            },
+            Some(b'\n') if matches!(self.pending.as_slice(), b"\n" | b"\r\n") => {
+                out.append(&mut self.pending);
+                self.state = State::Ended;
+                return behind;
+            }
+            // No name: it is none of those asked for.
+            Some(b'\n') => self.not,
+            _ if self.pending.len() > limits::FIELD_NAME => self.not,
+            _ => return behind,
+        };
+        let line_ended = self.pending.ends_with(b"\n");
+        if copied {
+            out.append(&mut self.pending);
         }
-    }
-
-    fn decide(&mut self, name: &[u8], out: &mut Vec<u8>) {
-        let listed = self.names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
-        self.field = listed != self.not;
-        self.keep = Some(self.field);
-        if self.field {
-            out.extend_from_slice(&self.line);
-        }
-        self.line.clear();
+        self.pending.clear();
+        self.state = match (line_ended, copied) {
+            (true, _) => State::LineStart { copied },
+            (false, true) => State::Copy,
+            (false, false) => State::Drop,
+        };
+        behind
     }
 }

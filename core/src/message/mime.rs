@@ -157,11 +157,9 @@ impl Walker {
             self.last_line();
         }
         if self.state == State::Header {
-            self.header_ends(self.offset);
+            self.header_ends(self.offset, self.lines);
         }
-        while let Some(open) = self.open.pop() {
-            self.end(&open, self.offset, self.lines);
-        }
+        self.end_down_to(0, self.offset, self.lines);
         self.parts
     }
 
@@ -172,7 +170,11 @@ impl Walker {
             State::Body => LINE_KEPT,
         };
         // Only a line that begins like a boundary is kept in a body.
-        let wanted = self.state == State::Header || b"--".starts_with(&self.line[..self.line.len().min(2)]);
+        let wanted = match self.state {
+            State::Header => true,
+            State::Body if self.offset == self.line_start => piece[0] == b'-',
+            State::Body => !self.line.is_empty() && b"--".starts_with(&self.line[..self.line.len().min(2)]),
+        };
         if wanted {
             let keep = piece.len().min(room.saturating_sub(self.line.len()));
             self.line.extend_from_slice(&piece[..keep]);
@@ -190,7 +192,7 @@ impl Walker {
         let eol = if self.last_was_cr { 2 } else { 1 };
         self.lines += 1;
         let line = core::mem::take(&mut self.line);
-        self.whole_line(&line);
+        self.whole_line(&line, self.lines - 1);
         self.line = line;
         self.line.clear();
         self.line_start = self.offset;
@@ -201,56 +203,55 @@ impl Walker {
     /// The last line, without a line end.
     fn last_line(&mut self) {
         let line = core::mem::take(&mut self.line);
-        self.whole_line(&line);
+        self.whole_line(&line, self.lines);
         self.line_start = self.offset;
         self.last_end = 0;
     }
 
-    fn whole_line(&mut self, line: &[u8]) {
+    /// Decides about a line; `lines`: how many end before it.
+    fn whole_line(&mut self, line: &[u8], lines: u64) {
         if line.starts_with(b"--")
             && let Some((depth, close)) = self.boundary(line)
         {
-            self.delimiter(depth, close);
+            self.delimiter(depth, close, lines);
             return;
         }
         if self.state == State::Body {
             return;
         }
         if line == b"\r\n" || line == b"\n" {
-            self.header_ends(self.offset);
+            self.header_ends(self.offset, self.lines);
         } else {
             self.header_line(line);
         }
     }
 
     /// Which open multipart this line delimits (its place in `open`), and whether it closes it.
+    ///
+    /// The boundary must only begin the line (RFC 2046 §5.1.1); of several the longest counts, then the innermost.
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
-        let text = line[2..].trim_ascii_end();
-        self.open.iter().enumerate().rev().find_map(|(depth, open)| {
-            let boundary = open.boundary.as_deref().filter(|_| !open.closed)?;
-            match text.strip_prefix(boundary)? {
-                b"" => Some((depth, false)),
-                b"--" => Some((depth, true)),
-                _ => None,
+        let text = &line[2..];
+        let mut found: Option<(usize, &[u8])> = None;
+        for (depth, open) in self.open.iter().enumerate().rev() {
+            let Some(boundary) = open.boundary.as_deref().filter(|_| !open.closed) else {
+                continue;
+            };
+            if text.starts_with(boundary) && found.is_none_or(|(_, longest)| boundary.len() > longest.len()) {
+                found = Some((depth, boundary));
             }
-        })
+        }
+        found.map(|(depth, boundary)| (depth, text[boundary.len()..].starts_with(b"--")))
     }
 
-    fn delimiter(&mut self, depth: usize, close: bool) {
+    /// Acts on a delimiter; `lines`: how many end before it.
+    fn delimiter(&mut self, depth: usize, close: bool, lines: u64) {
+        if self.state == State::Header {
+            self.header_ends(self.line_start, lines);
+        }
         // The line end before the delimiter belongs to it (RFC 2046 §5.1.1), unless there is none.
         let end = self.line_start.saturating_sub(self.last_end);
-        let lines = (self.lines - 1).saturating_sub(u64::from(self.last_end > 0));
-        let lines = if self.line_start == self.offset { self.lines } else { lines };
-        if self.state == State::Header {
-            // A header cut off by a delimiter: the line end before that belongs to it here too.
-            let innermost = self.open.last().expect("a header belongs to a part").part;
-            self.header_ends(end.max(self.parts[innermost].part.header_start));
-        }
-        while self.open.len() > depth + 1 {
-            let open = self.open.pop().expect("it is longer");
-            let body_start = self.parts[open.part].part.body_start;
-            self.end(&open, end.max(body_start), lines);
-        }
+        let lines = lines.saturating_sub(u64::from(self.last_end > 0));
+        self.end_down_to(depth + 1, end, lines);
         self.state = State::Body;
         let multipart = &mut self.open[depth];
         if close {
@@ -294,10 +295,18 @@ impl Walker {
         self.header.clear();
     }
 
-    fn end(&mut self, open: &Open, end: u64, lines: u64) {
-        let part = &mut self.parts[open.part].part;
-        part.body_end = end.max(part.body_start);
-        part.lines = lines.saturating_sub(open.lines_before);
+    /// Ends all parts but the outermost `depth`: their last body octet is before `end`, behind so many line ends.
+    fn end_down_to(&mut self, depth: usize, end: u64, lines: u64) {
+        // The delimiter's line end may be the empty line of an embedded message too: a part never leaves the one around it.
+        let mut around = u64::MAX;
+        for open in self.open.drain(depth..) {
+            let part = &mut self.parts[open.part].part;
+            part.header_start = part.header_start.min(around);
+            part.body_start = part.body_start.min(around);
+            part.body_end = end.max(part.body_start).min(around);
+            part.lines = lines.saturating_sub(open.lines_before);
+            around = part.body_end;
+        }
     }
 
     /// A line of a header: the field before it is whole unless this one continues it.
@@ -320,7 +329,12 @@ impl Walker {
             let message =
                 innermost == 0 || self.parts[self.parts[innermost].part.parent as usize].part.kind == PartKind::Message;
             if let Some(known) = known.filter(|known| *known < ENVELOPE || message)
-                && self.kept < limits::HEADERS_KEPT
+                && self.kept
+                    < if known < ENVELOPE {
+                        limits::HEADERS_KEPT
+                    } else {
+                        limits::ENVELOPES_KEPT
+                    }
             {
                 let value = unfold(&self.header[colon + 1..]);
                 self.kept += value.len() + 32;
@@ -330,15 +344,10 @@ impl Walker {
         self.header.clear();
     }
 
-    /// The header of the innermost part is whole: what kind of part is it?
-    fn header_ends(&mut self, body_start: u64) {
+    /// The header of the innermost part is whole, and its body begins behind so many line ends: what kind of part is it?
+    fn header_ends(&mut self, body_start: u64, lines: u64) {
         self.keep_field();
         self.state = State::Body;
-        let lines = if body_start == self.offset {
-            self.lines
-        } else {
-            self.lines.saturating_sub(1)
-        };
         let depth = self.open.len();
         let open = self.open.last_mut().expect("a header belongs to a part");
         open.lines_before = lines;
@@ -369,15 +378,15 @@ impl Walker {
                 }
                 _ => {}
             }
-        } else if content.is("message", "rfc822") || content.is("message", "global") {
+        } else if content.is_message() {
             let encoding = walked
                 .field("Content-Transfer-Encoding")
                 .and_then(parse_token)
                 .unwrap_or_default();
-            let plain = [&b""[..], b"7bit", b"8bit", b"binary"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(&encoding));
-            if plain && depth <= limits::MIME_DEPTH && self.parts.len() < limits::MIME_PARTS && body_start == self.offset {
+            // Only message/global may be encoded (RFC 6532 §3.7), and is octets then; message/rfc822 is not, whatever it says.
+            let encoded = [&b"base64"[..], b"quoted-printable"];
+            let opaque = content.is("message", "global") && encoded.iter().any(|known| known.eq_ignore_ascii_case(&encoding));
+            if !opaque && depth <= limits::MIME_DEPTH && self.parts.len() < limits::MIME_PARTS && body_start == self.offset {
                 self.parts[index].part.kind = PartKind::Message;
                 self.begin(index, 1);
             }

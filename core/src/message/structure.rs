@@ -6,6 +6,7 @@ use super::address_list::{self, Entry};
 use super::content::{Content, parse_languages, parse_token};
 use super::digest::PartKind;
 use super::mime::Walked;
+use crate::limits;
 
 /// `nstring`: quoted when it can be, else a literal; NIL for nothing.
 pub(super) fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
@@ -16,7 +17,7 @@ pub(super) fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 }
 
 /// `string`: quoted when it can be (RFC 9051 §4.3), else a literal. A NUL, which no string may hold, becomes 0x80.
-pub fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
     let quotable = text.len() <= 1024 && text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\t');
     if quotable {
         out.push(b'"');
@@ -37,18 +38,21 @@ fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(alloc::format!(" {number}").as_bytes());
 }
 
-/// ENVELOPE of a message part.
-pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
-    let text = |name: &str| message.field(name).filter(|value| !value.is_empty());
+/// ENVELOPE of a message part; `left`: how many addresses may still be shown, for all messages in one answer (S36).
+pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked, left: &mut usize) {
+    // Absent is NIL, present but empty is the empty string; of several the last counts.
+    let text = |name: &str| message.all(name).last();
     out.push(b'(');
     nstring(out, text("Date"));
     out.push(b' ');
     nstring(out, text("Subject"));
     // A missing Sender or Reply-To is what From is (RFC 9051 §7.5.2).
-    let from = addresses(message, "From");
-    for name in ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"] {
+    let from = addresses(message, "From", left);
+    out.push(b' ');
+    out.extend_from_slice(&from);
+    for name in ["Sender", "Reply-To", "To", "Cc", "Bcc"] {
         out.push(b' ');
-        let list = addresses(message, name);
+        let list = addresses(message, name, left);
         let falls_back = matches!(name, "Sender" | "Reply-To") && list == b"NIL";
         out.extend_from_slice(if falls_back { &from } else { &list });
     }
@@ -60,9 +64,11 @@ pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
 }
 
 /// The addresses of all fields of a name, or NIL.
-fn addresses(message: &Walked, name: &str) -> Vec<u8> {
+fn addresses(message: &Walked, name: &str, left: &mut usize) -> Vec<u8> {
     let mut out = Vec::new();
-    for entry in message.all(name).flat_map(address_list::parse) {
+    let entries = message.all(name).flat_map(address_list::parse);
+    for entry in entries.take(*left) {
+        *left -= 1;
         out.extend_from_slice(if out.is_empty() { b"((" } else { b"(" });
         let (name, route, local, domain) = match &entry {
             Entry::Mailbox {
@@ -70,15 +76,20 @@ fn addresses(message: &Walked, name: &str) -> Vec<u8> {
                 route,
                 local,
                 domain,
-            } => (name.as_ref(), route.as_ref(), Some(local), Some(domain)),
-            Entry::GroupStart(name) => (None, None, Some(name), None),
+            } => (
+                name.as_deref(),
+                route.as_deref(),
+                Some(present(local, MISSING_MAILBOX)),
+                Some(present(domain, MISSING_DOMAIN)),
+            ),
+            Entry::GroupStart(name) => (None, None, Some(name.as_slice()), None),
             Entry::GroupEnd => (None, None, None, None),
         };
         for (index, text) in [name, route, local, domain].into_iter().enumerate() {
             if index > 0 {
                 out.push(b' ');
             }
-            nstring(&mut out, text.map(Vec::as_slice));
+            nstring(&mut out, text);
         }
         out.push(b')');
     }
@@ -89,11 +100,20 @@ fn addresses(message: &Walked, name: &str) -> Vec<u8> {
     out
 }
 
+/// What stands for a part that a broken address lacks (as Dovecot does): NIL would read as a group's border.
+const MISSING_MAILBOX: &[u8] = b"MISSING_MAILBOX";
+const MISSING_DOMAIN: &[u8] = b"MISSING_DOMAIN";
+
+fn present<'a>(text: &'a [u8], missing: &'a [u8]) -> &'a [u8] {
+    if text.is_empty() { missing } else { text }
+}
+
 /// BODY (`extended` false) or BODYSTRUCTURE of the whole message.
 pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
     let mut out = Vec::new();
     // Parts are in pre-order: a part is closed when the next one is not inside it.
     let mut open: Vec<usize> = Vec::new();
+    let mut addresses_left = limits::ADDRESSES;
     for (index, part) in parts.iter().enumerate() {
         while let Some(&last) = open.last() {
             if index != 0 && part.part.parent as usize == last {
@@ -102,7 +122,7 @@ pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
             open.pop();
             close(&mut out, parts, last, extended);
         }
-        begin(&mut out, part, parts.get(index + 1), index);
+        begin(&mut out, part, parts.get(index + 1), index, &mut addresses_left);
         open.push(index);
     }
     while let Some(last) = open.pop() {
@@ -112,7 +132,7 @@ pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
 }
 
 /// What stands before a part's children.
-fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize) {
+fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize, addresses_left: &mut usize) {
     out.push(b'(');
     match part.part.kind {
         PartKind::Multipart => {
@@ -126,7 +146,7 @@ fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize) 
             basics(out, part);
             out.push(b' ');
             match next {
-                Some(inner) => envelope(out, inner),
+                Some(inner) => envelope(out, inner, addresses_left),
                 None => out.extend_from_slice(b"NIL"),
             }
             out.push(b' ');
@@ -176,6 +196,10 @@ fn media(part: &Walked) -> Option<&Content> {
 /// `media-type SP body-fields`.
 fn basics(out: &mut Vec<u8>, part: &Walked) {
     match media(part) {
+        // A message that was not opened must not look like one: clients would expect its envelope.
+        Some(content) if part.part.kind == PartKind::Leaf && content.is_message() => {
+            out.extend_from_slice(b"\"application\" \"octet-stream\"");
+        }
         Some(content) => {
             string(out, &content.main);
             out.push(b' ');

@@ -1,3 +1,6 @@
+mod broken;
+mod fields;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -173,7 +176,7 @@ fn s35_deep_and_wide_messages() {
         let mut deep = String::new();
         for n in 0..500 {
             deep.push_str(&alloc::format!(
-                "Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"
+                "Content-Type: multipart/mixed; boundary=b{n:03}\r\n\r\n--b{n:03}\r\n"
             ));
         }
         let parts = digest(&deep).parts.len();

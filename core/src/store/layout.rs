@@ -77,6 +77,19 @@ pub fn big_directory(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}", account(id), email.0[0]))
 }
 
+/// The directories whose entries lead to a big body, from the file upwards: to make a new one durable, sync the file, put it in
+/// its place, then sync each of these (`DiskOp::SyncDir`). All of them: the account's own directory may be no more than a
+/// few seconds old, and no checkpoint may have made it durable.
+pub fn big_directories(id: AccountId, email: EmailId) -> [DiskPath; 5] {
+    [
+        big_directory(id, email),
+        DiskPath(format!("{}/big", account(id))),
+        account(id),
+        DiskPath(format!("acct/{:02x}", id.0[0])),
+        accounts(),
+    ]
+}
+
 /// A big body.
 pub fn big(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}/{email}.eml", account(id), email.0[0]))

@@ -80,6 +80,11 @@ impl Mailbox {
         self.uid_next
     }
 
+    /// The last record applied, published or not.
+    pub fn last_lsn(&self) -> Lsn {
+        self.last_lsn
+    }
+
     /// What sessions see.
     pub fn published(&self) -> &Arc<Version> {
         &self.published

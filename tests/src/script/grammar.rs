@@ -59,7 +59,10 @@ pub enum Action {
     Receive(Vec<u8>),
     Sent(Vec<u8>),
     Ask(String),
-    Answer { name: Option<String>, text: String },
+    Answer {
+        name: Option<String>,
+        text: String,
+    },
     Body(Vec<u8>),
     BodyIn(Vec<u8>),
     BodyError(BodyError),
@@ -68,7 +71,10 @@ pub enum Action {
     Eof,
     Stall,
     Resume,
-    Want { read: bool, body: bool },
+    Want {
+        read: bool,
+        body: bool,
+    },
     Until(Option<(Duration, String)>),
     Close(String),
 }
@@ -133,7 +139,11 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 fn split(line: &str) -> Option<(&str, &str, bool)> {
     let at = line.find([':', '>'])?;
     let text = &line[at + 1..];
-    Some((&line[..at], text.strip_prefix(' ').unwrap_or(text), line.as_bytes()[at] == b':'))
+    Some((
+        &line[..at],
+        text.strip_prefix(' ').unwrap_or(text),
+        line.as_bytes()[at] == b':',
+    ))
 }
 
 fn action(keyword: &str, text: &str, crlf: bool) -> Result<Action, String> {
@@ -217,9 +227,7 @@ fn unescape(text: &str, crlf: bool) -> Result<Vec<u8>, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let end = text
-        .find(|digit: char| !digit.is_ascii_digit())
-        .ok_or("a unit is missing")?;
+    let end = text.find(|digit: char| !digit.is_ascii_digit()).ok_or("a unit is missing")?;
     let number: u64 = text[..end].parse().map_err(|_| "a number is missing")?;
     Ok(match &text[end..] {
         "ms" => Duration::from_millis(number),

@@ -63,9 +63,7 @@ pub fn play<M: ScriptForm>(script: &Script, split: Split, make: &impl Fn(Now, &S
     };
     player.pump();
     for line in &script.lines {
-        player
-            .line(&line.action)
-            .map_err(|what| fail(&player, line.number, what))?;
+        player.line(&line.action).map_err(|what| fail(&player, line.number, what))?;
     }
     player
         .nothing_overlooked()
@@ -104,12 +102,8 @@ struct Rest {
 impl<M: ScriptForm> Player<M> {
     fn line(&mut self, action: &Action) -> Result<(), String> {
         match action {
-            Action::Sent(want) => {
-                take_front(&mut self.sent, want).map_err(|got| difference("sent", &show(want), &show(&got)))
-            }
-            Action::Body(want) => {
-                take_front(&mut self.body, want).map_err(|got| difference("body", &show(want), &show(&got)))
-            }
+            Action::Sent(want) => take_front(&mut self.sent, want).map_err(|got| difference("sent", &show(want), &show(&got))),
+            Action::Body(want) => take_front(&mut self.body, want).map_err(|got| difference("body", &show(want), &show(&got))),
             Action::Ask(want) => match self.asks.pop_front() {
                 Some(got) if got == *want => Ok(()),
                 got => Err(difference("asked", want, got.as_deref().unwrap_or("nothing"))),
@@ -202,7 +196,10 @@ impl<M: ScriptForm> Player<M> {
             self.feed(Input::Tick);
             self.pump();
             if self.closed.is_none() && self.rest.until.is_some_and(|next| next.at <= until.at) {
-                return Err(format!("it spins: after a tick at {:?} it waits until {:?}", until, self.rest.until));
+                return Err(format!(
+                    "it spins: after a tick at {:?} it waits until {:?}",
+                    until, self.rest.until
+                ));
             }
         }
         self.clock_at(end);
@@ -308,7 +305,10 @@ fn take_front(bytes: &mut Vec<u8>, want: &[u8]) -> Result<(), Vec<u8>> {
         bytes.drain(..want.len());
         return Ok(());
     }
-    let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .map_or(bytes.len(), |end| end + 1);
     Err(bytes[..end].to_vec())
 }
 

@@ -99,13 +99,15 @@ fn fails(script: &str, because: &str) {
 
 #[test]
 fn a_script_that_fits() {
-    let script = "# echo\nC: a\\x62\nASK: Echo ab\nANS: yes\nS: A\n B\nC> x\nUNTIL: 10s echo\nTIME: 10s\nCLOSE: Timeout(\"echo\")\n";
+    let script =
+        "# echo\nC: a\\x62\nASK: Echo ab\nANS: yes\nS: A\n B\nC> x\nUNTIL: 10s echo\nTIME: 10s\nCLOSE: Timeout(\"echo\")\n";
     assert_eq!(play_at_every_split("x.txt", script, &make), Ok(6));
 }
 
 #[test]
 fn answers_by_name() {
-    let script = "C: one\nC: two\nASK: Echo one\nASK: Echo two\nANS two: yes\nS: TWO\nANS: no\nWANT: read\nNOTE: x\nCLOSE: Shutdown";
+    let script =
+        "C: one\nC: two\nASK: Echo one\nASK: Echo two\nANS two: yes\nS: TWO\nANS: no\nWANT: read\nNOTE: x\nCLOSE: Shutdown";
     let script = Script::parse("x.txt", script).unwrap();
     assert_eq!(play(&script, Split::Whole, &make), Ok(()));
 }

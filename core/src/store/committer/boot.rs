@@ -30,7 +30,7 @@ pub(super) struct Booted {
     pub(super) checkpoint: Checkpoint,
     pub(super) newest_segment: Option<u32>,
     pub(super) accounts: Vec<Loaded>,
-    /// Accounts that have a directory but no index: the journal must make them.
+    /// Accounts that have a directory but no record in their index: the journal must make them.
     pub(super) orphans: Vec<AccountId>,
     /// Operations behind the checkpoint, in order, with their inline bodies.
     pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
@@ -43,6 +43,8 @@ pub(super) struct Loaded {
     pub(super) generation: u32,
     pub(super) len: u64,
     pub(super) snapshot_len: u64,
+    /// Generations before, which nobody has removed yet.
+    pub(super) older: Vec<u32>,
 }
 
 pub(super) struct Boot {
@@ -59,7 +61,7 @@ pub(super) struct Boot {
 }
 
 /// ```text
-/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
 /// ```
 enum Step {
     Begin,
@@ -67,13 +69,15 @@ enum Step {
     Making(VecDeque<DiskOp>),
     Checkpoint,
     Segment(u32),
+    Firm(VecDeque<DiskOp>),
     Spools,
     Emptying(VecDeque<DiskOp>),
     Accounts,
     Shelf(DiskPath),
     Generations(AccountId),
     Index(AccountId, u32),
-    Cut,
+    /// A torn tail is cut off; or an unreadable snapshot is removed, and the generation before it read.
+    Cut(Option<AccountId>),
     End,
 }
 
@@ -156,8 +160,12 @@ impl Boot {
                 if number + 1 < limits::RING_SEGMENTS {
                     return Ok(self.read_segment(number + 1));
                 }
-                self.journal_read()?;
-                Ok(self.go(Step::Spools, DiskOp::ReadDir(layout::spools())))
+                let firm = self.journal_read()?;
+                Ok(self.firm(firm))
+            }
+            Step::Firm(rest) => {
+                value(done, "the journal's end, written again")?;
+                Ok(self.firm(rest))
             }
             Step::Spools => {
                 let DiskValue::Names(names) = value(done, "the spools")? else {
@@ -215,9 +223,12 @@ impl Boot {
                 }
                 self.load(id, generation)
             }
-            Step::Cut => {
+            Step::Cut(again) => {
                 value(done, "an index")?;
-                Ok(self.next_account())
+                Ok(match again {
+                    Some(id) => self.next_generation(id),
+                    None => self.next_account(),
+                })
             }
             Step::End => Err("the start went on after its end".into()),
         }
@@ -267,7 +278,7 @@ impl Boot {
 
     fn segment(&mut self, number: u32, bytes: &[u8]) -> Result<(), String> {
         let scan = self.scan.as_mut().ok_or("segments are read after the checkpoint")?;
-        scan.segment(bytes);
+        scan.segment(number, bytes);
         if let Some(first) = record::decode(bytes)
             && first.place.lsn > self.newest.0
         {
@@ -276,7 +287,16 @@ impl Boot {
         Ok(())
     }
 
-    fn journal_read(&mut self) -> Result<(), String> {
+    /// What a killed process left behind may be in the kernel's memory only, whether it was never synced or the sync failed: the
+    /// newest checkpoint and the last batch are written again and synced before anything is built on them.
+    fn firm(&mut self, mut rest: VecDeque<DiskOp>) -> BootNext {
+        match rest.pop_front() {
+            Some(op) => self.go(Step::Firm(rest), op),
+            None => self.go(Step::Spools, DiskOp::ReadDir(layout::spools())),
+        }
+    }
+
+    fn journal_read(&mut self) -> Result<VecDeque<DiskOp>, String> {
         let scan = self.scan.take().ok_or("the journal is read once")?;
         let scanned = scan.finish().map_err(|why| format!("the journal is corrupt: {why}"))?;
         self.booted.newest_segment = self.newest.1;
@@ -287,7 +307,25 @@ impl Boot {
             let body = matches!(&operation, Operation::Place(place) if !place.big).then_some(found.body);
             self.booted.records.push((lsn, operation, body));
         }
-        Ok(())
+        let mut firm = VecDeque::new();
+        let mut again = |path: DiskPath, offset, bytes| {
+            let parts = alloc::vec![bytes];
+            let write = DiskOp::Write {
+                path: path.clone(),
+                offset,
+                parts,
+            };
+            firm.extend([write, DiskOp::DataSync(path)]);
+        };
+        again(
+            layout::checkpoint(),
+            self.checkpoint.offset(),
+            self.checkpoint.encode().into(),
+        );
+        if let Some(last) = scanned.last_batch {
+            again(layout::segment(last.segment), last.offset, last.bytes);
+        }
+        Ok(firm)
     }
 
     fn next_shelf(&mut self) -> BootNext {
@@ -327,7 +365,7 @@ impl Boot {
 
     fn load(&mut self, id: AccountId, generation: u32) -> Result<BootNext, String> {
         let bytes = core::mem::take(&mut self.index);
-        let (mut account, mut at, mut snapshot_len) = (Account::new(id), 0, 0);
+        let (mut account, mut at, mut snapshot_len) = (Account::new(id), 0, 0_u64);
         while let Some(read) = record::decode(&bytes[at..]).filter(|read| read.place.epoch == generation) {
             let first = at == 0;
             at += read.len;
@@ -344,31 +382,56 @@ impl Boot {
                 account.apply(read.place.lsn, 0, &operation);
             }
         }
+        self.no_covered_record_behind(id, generation, &bytes, at, account.last_lsn)?;
+        let path = layout::index(id, generation);
         // A generation above the first begins with its snapshot; without it, the one before is still whole.
         if generation > 0 && snapshot_len == 0 {
-            return Ok(self.next_generation(id));
-        }
-        let later = record::candidates(&bytes[at..]).filter_map(|candidate| record::decode(&bytes[at + candidate..]));
-        let settled = later.filter(|read| read.place.epoch == generation && read.place.lsn <= self.checkpoint.lsn);
-        if let Some(read) = settled.map(|read| read.place.lsn).next() {
-            return Err(format!("the index of account {id} is corrupt before record {read}"));
+            if self.generations.is_empty() {
+                return Err(format!(
+                    "the index of account {id} is unreadable, and there is none before it"
+                ));
+            }
+            return Ok(self.go(Step::Cut(Some(id)), DiskOp::Unlink(path)));
         }
         account.loaded_until = account.last_lsn;
         let len = at as u64;
-        self.booted.accounts.push(Loaded {
-            account,
-            generation,
-            len,
-            snapshot_len,
-        });
-        // What is behind the last whole entry is of a write that did not finish.
-        Ok(self.go(
-            Step::Cut,
-            DiskOp::Truncate {
-                path: layout::index(id, generation),
+        if len == 0 {
+            self.booted.orphans.push(id);
+        } else {
+            self.booted.accounts.push(Loaded {
+                account,
+                generation,
                 len,
-            },
-        ))
+                snapshot_len,
+                older: core::mem::take(&mut self.generations),
+            });
+        }
+        // What is behind the last whole entry is of a write that did not finish.
+        Ok(self.go(Step::Cut(None), DiskOp::Truncate { path, len }))
+    }
+
+    /// Refuses an index in which a record that a checkpoint covers can be seen behind the last readable one.
+    fn no_covered_record_behind(
+        &self,
+        id: AccountId,
+        generation: u32,
+        bytes: &[u8],
+        at: usize,
+        last: Lsn,
+    ) -> Result<(), String> {
+        let behind = &bytes[at..];
+        let whole = record::candidates(behind).filter_map(|candidate| Some(record::decode(&behind[candidate..])?.place));
+        let next = record::peek(behind).filter(|place| place.lsn > last);
+        // A snapshot may be of a record before the checkpoint and yet not be durable.
+        let next = next.filter(|_| generation == 0 || at > 0);
+        let covered = |place: &record::Place| place.epoch == generation && place.lsn <= self.checkpoint.lsn;
+        match whole.chain(next).find(covered) {
+            Some(place) => Err(format!(
+                "the index of account {id} is corrupt before record {}, which it must have",
+                place.lsn
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -24,6 +24,20 @@ pub struct Scan {
     settled: Lsn,
     chain: BTreeMap<Lsn, Found>,
     stray: Vec<Place>,
+    last_batch: Option<LastBatch>,
+}
+
+/// The batch that was written last, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastBatch {
+    /// Its last record that stands.
+    pub lsn: Lsn,
+    /// The segment it lies in.
+    pub segment: u32,
+    /// Where it begins there.
+    pub offset: u64,
+    /// Its bytes, up to the last record that stands.
+    pub bytes: Arc<[u8]>,
 }
 
 /// The outcome: records in order, and how much of a torn tail was ignored.
@@ -33,6 +47,9 @@ pub struct Scanned {
     pub records: Vec<(Lsn, Found)>,
     /// Whole records of a batch that was never acknowledged and cannot be used, because one before them is torn.
     pub torn_records: u64,
+    /// The last batch, if a record of it is behind the checkpoint. A process that was killed may have written it without a
+    /// sync, or with one that failed: it must be written and synced again before anything is built on it.
+    pub last_batch: Option<LastBatch>,
 }
 
 impl Scan {
@@ -42,12 +59,13 @@ impl Scan {
             settled,
             chain: BTreeMap::new(),
             stray: Vec::new(),
+            last_batch: None,
         }
     }
 
     /// Takes a whole segment.
-    pub fn segment(&mut self, bytes: &[u8]) {
-        let mut at = 0;
+    pub fn segment(&mut self, number: u32, bytes: &[u8]) {
+        let (mut at, mut batch_at) = (0, 0);
         let mut last: Option<Place> = None;
         while let Some(read) = record::decode(&bytes[at..]) {
             let follows = last.is_none_or(|last| read.place.epoch == last.epoch && read.place.lsn.0 == last.lsn.0 + 1);
@@ -63,8 +81,19 @@ impl Scan {
                     },
                 );
             }
+            if last.is_none_or(|last| last.batch != read.place.batch) {
+                batch_at = at;
+            }
             last = Some(read.place);
             at += read.len;
+        }
+        if let Some(last) = last.filter(|last| last.lsn > self.newest_lsn()) {
+            self.last_batch = Some(LastBatch {
+                lsn: last.lsn,
+                segment: number,
+                offset: batch_at as u64,
+                bytes: bytes[batch_at..at].into(),
+            });
         }
         // What is whole further on: of the torn batch, of an older lap, or a sign of corruption.
         let mut from = at;
@@ -80,6 +109,10 @@ impl Scan {
                 }
             }
         }
+    }
+
+    fn newest_lsn(&self) -> Lsn {
+        self.last_batch.as_ref().map_or(self.settled, |batch| batch.lsn)
     }
 
     /// All segments have been fed.
@@ -110,6 +143,10 @@ impl Scan {
             ));
         }
         let torn_records = self.stray.iter().filter(|place| place.lsn > expected).count() as u64;
-        Ok(Scanned { records, torn_records })
+        Ok(Scanned {
+            records,
+            torn_records,
+            last_batch: self.last_batch,
+        })
     }
 }

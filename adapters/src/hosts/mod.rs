@@ -1,0 +1,37 @@
+//! One host for each machine: it does what the machine asks, and decides nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub mod body;
+pub mod budget;
+pub mod digests;
+pub mod door;
+pub mod guest;
+pub mod imap_server;
+pub mod sessions;
+pub mod sink;
+pub mod smtp_server;
+pub mod store;
+
+use crate::accounts::Accounts;
+use crate::env::Env;
+
+/// What all sessions of a server share.
+pub struct Shared<E: Env> {
+    /// The environment.
+    pub env: E,
+    /// Who may log in.
+    pub accounts: Accounts<E>,
+    /// The store.
+    pub store: store::Store<E>,
+    /// All open sessions.
+    pub sessions: std::sync::Arc<sessions::Sessions>,
+}
+
+/// A peer's words in the log: at most 200 characters, none that could begin a line or move a cursor (S69).
+fn escaped(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_debug).collect()
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

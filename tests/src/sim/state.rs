@@ -1,0 +1,260 @@
+//! All that the world's parts share, behind one lock that is never held while foreign code runs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+use std::time::Duration;
+
+use pillarbox_core::store::disk::DiskOp;
+use pillarbox_core::time::Instant;
+
+use super::executor::Task;
+use super::net::Connection;
+use super::trace::Trace;
+use super::world::Ended;
+use crate::disk::StrictDisk;
+use crate::rng::Rng;
+
+/// One run of a process, or the test itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Life(pub(super) u64);
+
+impl Life {
+    /// The test: it never ends, and its panics are the test's.
+    pub(super) const TEST: Life = Life(0);
+}
+
+/// How the network behaves.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// How long a piece travels.
+    pub latency: Range<Duration>,
+    /// A write is cut into pieces of at most so many bytes, and so is a read.
+    pub piece: usize,
+    /// Bytes that may be under way in one direction; a peer that does not read stops the other here.
+    pub window: usize,
+    /// Of a million pieces, so many are lost for good: both ends see a reset.
+    pub resets_per_million: u64,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network {
+            latency: Duration::from_micros(50)..Duration::from_millis(3),
+            piece: 16 * 1024,
+            window: 64 * 1024,
+            resets_per_million: 0,
+        }
+    }
+}
+
+/// How fast a disk is.
+#[derive(Debug, Clone)]
+pub struct DiskSpeed {
+    /// For a sync of any kind.
+    pub sync: Range<Duration>,
+    /// For everything else.
+    pub other: Range<Duration>,
+    /// Of a hundred reads, so many find their bytes in memory.
+    pub cached: u64,
+}
+
+impl Default for DiskSpeed {
+    fn default() -> DiskSpeed {
+        DiskSpeed {
+            sync: Duration::from_micros(500)..Duration::from_millis(6),
+            other: Duration::from_micros(5)..Duration::from_micros(300),
+            cached: 50,
+        }
+    }
+}
+
+/// A computer.
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) disk: StrictDisk,
+    pub(super) speed: DiskSpeed,
+    /// Operations that the disk has not finished.
+    pub(super) under_way: BTreeMap<u64, DiskOp>,
+    /// Asked after each operation: does the power go now?
+    pub(super) fuse: Option<Box<dyn FnMut(&DiskOp) -> bool + Send>>,
+    pub(super) life: Option<Life>,
+    pub(super) ended: Option<Ended>,
+    pub(super) panics: Vec<String>,
+}
+
+pub(super) struct State {
+    pub(super) now: u64,
+    pub(super) rng: Rng,
+    pub(super) trace: Trace,
+    pub(super) fresh: Vec<Task>,
+    pub(super) ended: Vec<Life>,
+    pub(super) alive: BTreeMap<Life, IpAddr>,
+    pub(super) nodes: BTreeMap<IpAddr, Node>,
+    pub(super) network: Network,
+    pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
+    pub(super) cut_wakers: Vec<Waker>,
+    pub(super) listeners: BTreeMap<SocketAddr, Listening>,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) datagrams: BTreeMap<SocketAddr, Mailslot>,
+    timers: BTreeMap<(u64, u64), Waker>,
+    numbers: u64,
+}
+
+/// A listening socket.
+pub(super) struct Listening {
+    pub(super) life: Life,
+    pub(super) waiting: VecDeque<(u64, SocketAddr)>,
+    pub(super) waker: Option<Waker>,
+}
+
+/// A datagram socket.
+#[derive(Default)]
+pub(super) struct Mailslot {
+    /// Arrival, sender, bytes.
+    pub(super) waiting: BTreeMap<(u64, u64), (SocketAddr, Vec<u8>)>,
+    pub(super) waker: Option<Waker>,
+}
+
+/// A timer that is set; naming it again moves it.
+pub(super) type Timer = Option<(u64, u64)>;
+
+/// The lock around it.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<State>>);
+
+impl Shared {
+    pub(super) fn new(seed: u64) -> Shared {
+        Shared(Arc::new(Mutex::new(State {
+            now: 0,
+            rng: Rng::new(seed),
+            trace: Trace::default(),
+            fresh: Vec::new(),
+            ended: Vec::new(),
+            alive: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            network: Network::default(),
+            cuts: BTreeSet::new(),
+            cut_wakers: Vec::new(),
+            listeners: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            numbers: 0,
+        })))
+    }
+
+    /// Looks at the state or changes it. Wakers may be woken inside; futures and streams must not be dropped inside.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        // A panic of a test while it looks at the state must not hide behind the poison.
+        let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        work(&mut state)
+    }
+
+    /// Lets the time pass until the next timer; false when there is none.
+    pub(super) fn jump(&self) -> bool {
+        self.with(|state| {
+            let Some(((at, _), waker)) = state.timers.pop_first() else {
+                return false;
+            };
+            state.now = state.now.max(at);
+            waker.wake();
+            true
+        })
+    }
+}
+
+impl State {
+    pub(super) fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn instant(&self) -> Instant {
+        Instant(self.now)
+    }
+
+    pub(super) fn event(&mut self, event: std::fmt::Arguments<'_>) {
+        self.trace.add(self.now, event);
+    }
+
+    /// A life that has ended does nothing more.
+    pub(super) fn is_alive(&self, life: Life) -> bool {
+        life == Life::TEST || self.alive.contains_key(&life)
+    }
+
+    /// A duration from a range, in nanoseconds.
+    pub(super) fn draw(&mut self, range: &Range<Duration>) -> u64 {
+        let (from, to) = (nanos(range.start), nanos(range.end));
+        from + self.rng.below((to.saturating_sub(from)).max(1))
+    }
+
+    /// Sets `timer` to go off at `at`.
+    pub(super) fn set(&mut self, timer: &mut Timer, at: u64, waker: &Waker) {
+        self.unset(timer);
+        let key = (at, self.number());
+        self.timers.insert(key, waker.clone());
+        *timer = Some(key);
+    }
+
+    /// The timer does not go off.
+    pub(super) fn unset(&mut self, timer: &mut Timer) {
+        if let Some(key) = timer.take() {
+            self.timers.remove(&key);
+        }
+    }
+
+    pub(super) fn is_cut(&self, one: IpAddr, other: IpAddr) -> bool {
+        self.cuts.contains(&(one.min(other), one.max(other)))
+    }
+
+    pub(super) fn panicked(&mut self, life: Life, task: &'static str, text: &str) {
+        let Some(ip) = self.alive.get(&life).copied() else {
+            return;
+        };
+        self.event(format_args!("{ip} task {task} panicked: {text}"));
+        if let Some(node) = self.nodes.get_mut(&ip) {
+            node.panics.push(format!("{task}: {text}"));
+        }
+    }
+
+    /// Ends what runs on a node: its tasks, sockets and listeners are gone, its disk stays as it is.
+    pub(super) fn end(&mut self, ip: IpAddr, why: Ended) {
+        let Some(life) = self.nodes.get_mut(&ip).and_then(|node| node.life.take()) else {
+            return;
+        };
+        self.event(format_args!("{ip} ends: {why:?}"));
+        self.alive.remove(&life);
+        self.ended.push(life);
+        if let Some(node) = self.nodes.get_mut(&ip) {
+            node.ended = Some(why);
+            node.under_way.clear();
+        }
+        self.listeners.retain(|_, listening| listening.life != life);
+        self.datagrams.retain(|address, _| address.ip() != ip);
+        for connection in self.connections.values_mut().filter(|connection| connection.belongs_to(life)) {
+            connection.reset();
+        }
+    }
+
+    /// The power of a node goes: of what its disk had under way some happens, then its disk loses what is not durable.
+    pub(super) fn power_loss(&mut self, ip: IpAddr) {
+        let State { nodes, rng, .. } = self;
+        let Some(node) = nodes.get_mut(&ip) else {
+            return;
+        };
+        for op in std::mem::take(&mut node.under_way).into_values() {
+            if rng.percent(50) {
+                let _ = node.disk.perform(&op);
+            }
+        }
+        node.disk.crash(rng);
+        self.end(ip, Ended::PowerLoss);
+    }
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

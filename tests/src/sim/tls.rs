@@ -1,0 +1,228 @@
+//! A layer in place of TLS: a handshake with names, protected records, `close_notify`, refusals. No cryptography, but nothing that
+//! can be mistaken for plain text either: plain text from the peer ends it as it would end TLS.
+//!
+//! Record: `type u8, length u16 big endian, body`. Types: 22 handshake (client: `H` name `\n` protocols; server: `S` its name `\n` protocol),
+//! 23 data (every octet flipped), 21 alert (`N` close_notify, `F` a fatal one).
+
+use std::io::{Error, ErrorKind, Result};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use pillarbox::env::Alpn;
+
+use super::net::End;
+
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const DATA: u8 = 23;
+const HEAD: usize = 3;
+const RECORD_MAX: usize = 16 * 1024;
+
+/// What stands for a certificate: the names in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its names; the first is shown by default.
+    pub names: Vec<String>,
+    /// Refuse every handshake.
+    pub broken: bool,
+}
+
+impl Certificate {
+    /// A sound certificate of one name.
+    pub fn of(name: &str) -> Certificate {
+        Certificate {
+            names: vec![name.to_owned()],
+            broken: false,
+        }
+    }
+}
+
+/// A stream of a simulated node: plain, or with the layer.
+pub struct Stream {
+    end: End,
+    layer: Option<Layer>,
+}
+
+#[derive(Default)]
+struct Layer {
+    incoming: Vec<u8>,
+    clear: Vec<u8>,
+    clear_at: usize,
+    outgoing: Vec<u8>,
+    outgoing_at: usize,
+    ended: bool,
+    notified: bool,
+}
+
+impl Stream {
+    pub(super) fn plain(end: End) -> Stream {
+        Stream { end, layer: None }
+    }
+
+    /// Whether the layer is in force.
+    pub fn is_protected(&self) -> bool {
+        self.layer.is_some()
+    }
+
+    /// The server's side of the handshake.
+    pub(super) async fn accept(mut self, certificate: &Certificate, alpn: Alpn) -> Result<Stream> {
+        let hello = read_handshake(&mut self.end, b'H').await?;
+        let (name, protocols) = hello.split_once('\n').ok_or(ErrorKind::InvalidData)?;
+        let offered: Vec<&str> = protocols.split(',').filter(|protocol| !protocol.is_empty()).collect();
+        let refused = match alpn {
+            Alpn::Ignore => false,
+            Alpn::Require(ours) => !offered.is_empty() && !offered.contains(&ours),
+        };
+        if certificate.broken || refused {
+            self.end.write_all(&record(ALERT, b"F")).await?;
+            return Err(Error::new(ErrorKind::InvalidData, "the handshake is refused"));
+        }
+        let known = certificate.names.iter().find(|ours| ours.eq_ignore_ascii_case(name));
+        // An unknown name gets the default certificate, never an alert.
+        let shown = known.or(certificate.names.first()).ok_or(ErrorKind::InvalidData)?;
+        self.end.write_all(&record(HANDSHAKE, format!("S{shown}").as_bytes())).await?;
+        self.layer = Some(Layer::default());
+        Ok(self)
+    }
+
+    /// The client's side; also the name that the server showed.
+    ///
+    /// # Errors
+    /// When the server refuses, or answers in plain text.
+    pub async fn connect(mut self, name: &str, protocols: &str) -> Result<(Stream, String)> {
+        let hello = format!("H{name}\n{protocols}");
+        self.end.write_all(&record(HANDSHAKE, hello.as_bytes())).await?;
+        let shown = read_handshake(&mut self.end, b'S').await?;
+        self.layer = Some(Layer::default());
+        Ok((self, shown))
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(layer) = &mut self.layer else {
+            return Poll::Ready(Ok(()));
+        };
+        while layer.outgoing_at < layer.outgoing.len() {
+            let sent = ready!(Pin::new(&mut self.end).poll_write(cx, &layer.outgoing[layer.outgoing_at..]))?;
+            layer.outgoing_at += sent;
+        }
+        layer.outgoing = Vec::new();
+        layer.outgoing_at = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+async fn read_handshake(end: &mut End, kind: u8) -> Result<String> {
+    let mut head = [0; HEAD];
+    end.read_exact(&mut head).await?;
+    let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
+    if head[0] != HANDSHAKE || length == 0 || length > RECORD_MAX {
+        return Err(Error::new(ErrorKind::InvalidData, "no handshake"));
+    }
+    let mut body = vec![0; length];
+    end.read_exact(&mut body).await?;
+    if body.remove(0) != kind {
+        return Err(Error::new(ErrorKind::InvalidData, "another handshake"));
+    }
+    String::from_utf8(body).map_err(|_| ErrorKind::InvalidData.into())
+}
+
+fn record(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(body.len()).expect("a record is short");
+    let mut record = vec![kind];
+    record.extend_from_slice(&length.to_be_bytes());
+    record.extend_from_slice(body);
+    record
+}
+
+impl Layer {
+    /// Opens the records that are whole.
+    fn open(&mut self) -> Result<()> {
+        while self.incoming.len() >= HEAD {
+            let length = usize::from(u16::from_be_bytes([self.incoming[1], self.incoming[2]]));
+            let kind = self.incoming[0];
+            if !matches!(kind, ALERT | DATA) || length > RECORD_MAX {
+                return Err(Error::new(ErrorKind::InvalidData, "plain text in the layer"));
+            }
+            if self.incoming.len() < HEAD + length {
+                return Ok(());
+            }
+            let body: Vec<u8> = self.incoming.drain(..HEAD + length).skip(HEAD).collect();
+            match (kind, body.as_slice()) {
+                (DATA, body) => self.clear.extend(body.iter().map(|octet| !octet)),
+                (_, b"N") => self.ended = true,
+                (_, _) => return Err(Error::new(ErrorKind::InvalidData, "a fatal alert")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
+        let this = self.get_mut();
+        let Some(layer) = &mut this.layer else {
+            return Pin::new(&mut this.end).poll_read(cx, into);
+        };
+        loop {
+            let rest = &layer.clear[layer.clear_at..];
+            if !rest.is_empty() {
+                let len = rest.len().min(into.len());
+                into[..len].copy_from_slice(&rest[..len]);
+                layer.clear_at += len;
+                if layer.clear_at == layer.clear.len() {
+                    layer.clear = Vec::new();
+                    layer.clear_at = 0;
+                }
+                return Poll::Ready(Ok(len));
+            }
+            if layer.ended {
+                return Poll::Ready(Ok(0));
+            }
+            let mut buffer = [0; 4096];
+            let len = ready!(Pin::new(&mut this.end).poll_read(cx, &mut buffer))?;
+            if len == 0 {
+                // An end without close_notify may be a truncation.
+                return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+            }
+            layer.incoming.extend_from_slice(&buffer[..len]);
+            layer.open()?;
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+        let this = self.get_mut();
+        if this.layer.is_none() {
+            return Pin::new(&mut this.end).poll_write(cx, bytes);
+        }
+        ready!(this.poll_drain(cx))?;
+        let len = bytes.len().min(RECORD_MAX);
+        let flipped: Vec<u8> = bytes[..len].iter().map(|octet| !octet).collect();
+        let layer = this.layer.as_mut().expect("looked at above");
+        layer.outgoing = record(DATA, &flipped);
+        // As rustls does: taken is taken, the record leaves with the next write or flush at the latest.
+        match this.poll_drain(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(len)),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.get_mut().poll_drain(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_drain(cx))?;
+        if let Some(layer) = &mut this.layer
+            && !layer.notified
+        {
+            layer.notified = true;
+            layer.outgoing = record(ALERT, b"N");
+            ready!(this.poll_drain(cx))?;
+        }
+        Pin::new(&mut this.end).poll_close(cx)
+    }
+}

@@ -1,0 +1,215 @@
+//! What a test holds.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use pillarbox::env::Env;
+use pillarbox_core::store::disk::DiskOp;
+
+use super::dns::{self, Zone};
+use super::env::SimEnv;
+use super::executor::Executor;
+use super::state::{DiskSpeed, Life, Network, Node, Shared};
+use super::trace::Trace;
+use crate::disk::StrictDisk;
+
+/// How a life ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It ended itself, with this code and text.
+    Exit(i32, String),
+    /// It was killed; its disk lost nothing.
+    Killed,
+    /// The power went.
+    PowerLoss,
+}
+
+/// The world; see [`super`]. It owns the tasks: dropping it drops them.
+pub struct World {
+    nodes: Nodes,
+    executor: Executor,
+}
+
+/// All that can be done to a world from inside one of its tasks, too.
+#[derive(Clone)]
+pub struct Nodes {
+    shared: Shared,
+}
+
+impl Deref for World {
+    type Target = Nodes;
+
+    fn deref(&self) -> &Nodes {
+        &self.nodes
+    }
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(seed: u64) -> World {
+        let shared = Shared::new(seed);
+        World {
+            nodes: Nodes { shared },
+            executor: Executor::default(),
+        }
+    }
+
+    /// For use inside a task.
+    pub fn nodes(&self) -> Nodes {
+        self.nodes.clone()
+    }
+
+    /// Runs the world until this is done. Its panics are the caller's.
+    ///
+    /// # Panics
+    /// When everything waits and nothing will happen.
+    pub fn run<T: Send + 'static>(&mut self, test: impl Future<Output = T> + Send + 'static) -> T {
+        let outcome = Arc::new(Mutex::new(None));
+        let place = outcome.clone();
+        self.client().spawn("test", async move {
+            let value = test.await;
+            *place.lock().expect("one thread") = Some(value);
+        });
+        let done = || outcome.lock().expect("one thread").is_some();
+        self.executor.run(&self.nodes.shared, done);
+        let value = outcome.lock().expect("one thread").take();
+        value.expect("the executor returns when it is there")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        drop(std::mem::take(&mut self.executor));
+        // What was spawned since.
+        let fresh = self.nodes.shared.with(|state| std::mem::take(&mut state.fresh));
+        drop(fresh);
+    }
+}
+
+impl Nodes {
+    /// Adds a node: number 1 is `10.0.0.1`.
+    ///
+    /// # Panics
+    /// When it is there.
+    pub fn node(&self, number: u8, name: &str) -> IpAddr {
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
+        let node = Node {
+            name: name.to_owned(),
+            disk: StrictDisk::new(),
+            speed: DiskSpeed::default(),
+            under_way: BTreeMap::new(),
+            fuse: None,
+            life: None,
+            ended: None,
+            panics: Vec::new(),
+        };
+        let before = self.shared.with(|state| state.nodes.insert(ip, node));
+        assert!(before.is_none(), "two nodes {ip}");
+        ip
+    }
+
+    /// Begins a life on a node.
+    ///
+    /// # Panics
+    /// When the node has one.
+    pub fn start<F: Future<Output = ()> + Send + 'static>(&self, ip: IpAddr, main: impl FnOnce(SimEnv) -> F) {
+        let life = self.shared.with(|state| {
+            let life = Life(state.number());
+            let node = state.nodes.get_mut(&ip).expect("a node of this world");
+            assert!(node.life.is_none(), "{} runs already", node.name);
+            node.life = Some(life);
+            node.ended = None;
+            let name = node.name.clone();
+            state.alive.insert(life, ip);
+            state.event(format_args!("{ip} {name} starts"));
+            life
+        });
+        let env = SimEnv::new(&self.shared, life, ip);
+        let main = main(env.clone());
+        env.spawn("main", main);
+    }
+
+    /// A DNS server on a node of its own, number 53; its address.
+    pub fn dns(&self, zone: Zone) -> SocketAddr {
+        let ip = self.node(53, "dns");
+        self.start(ip, |env| dns::serve(env, zone));
+        SocketAddr::new(ip, 53)
+    }
+
+    /// The environment of the test itself, on a node of its own, number 200.
+    pub fn client(&self) -> SimEnv {
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 200));
+        if self.shared.with(|state| !state.nodes.contains_key(&ip)) {
+            self.node(200, "client");
+        }
+        SimEnv::new(&self.shared, Life::TEST, ip)
+    }
+
+    /// Kills what runs on a node; the disk loses nothing.
+    pub fn kill(&self, ip: IpAddr) {
+        self.shared.with(|state| state.end(ip, Ended::Killed));
+    }
+
+    /// The power of a node goes.
+    pub fn power_loss(&self, ip: IpAddr) {
+        self.shared.with(|state| state.power_loss(ip));
+    }
+
+    /// The power of a node goes right behind the first disk operation for which this holds.
+    pub fn power_loss_after(&self, ip: IpAddr, fuse: impl FnMut(&DiskOp) -> bool + Send + 'static) {
+        self.shared
+            .with(|state| state.nodes.get_mut(&ip).expect("a node of this world").fuse = Some(Box::new(fuse)));
+    }
+
+    /// How the last life of a node ended; `None` while one runs.
+    pub fn ended(&self, ip: IpAddr) -> Option<Ended> {
+        self.shared.with(|state| state.nodes[&ip].ended.clone())
+    }
+
+    /// Panics of tasks of a node so far.
+    pub fn panics(&self, ip: IpAddr) -> Vec<String> {
+        self.shared.with(|state| state.nodes[&ip].panics.clone())
+    }
+
+    /// Looks at a node's disk, or changes it.
+    pub fn disk<T>(&self, ip: IpAddr, work: impl FnOnce(&mut StrictDisk) -> T) -> T {
+        self.shared
+            .with(|state| work(&mut state.nodes.get_mut(&ip).expect("a node of this world").disk))
+    }
+
+    /// Sets a disk's speed.
+    pub fn set_speed(&self, ip: IpAddr, speed: DiskSpeed) {
+        self.shared
+            .with(|state| state.nodes.get_mut(&ip).expect("a node of this world").speed = speed);
+    }
+
+    /// Sets how the network behaves from now on.
+    pub fn set_network(&self, network: Network) {
+        self.shared.with(|state| state.network = network);
+    }
+
+    /// Nothing gets from one node to the other any more.
+    pub fn cut(&self, one: IpAddr, other: IpAddr) {
+        self.shared.with(|state| {
+            state.cuts.insert((one.min(other), one.max(other)));
+            state.event(format_args!("{one} and {other} are cut"));
+        });
+    }
+
+    /// All cuts are over.
+    pub fn heal(&self) {
+        self.shared.with(|state| {
+            state.cuts.clear();
+            state.event(format_args!("the network is whole"));
+            state.cut_wakers.drain(..).for_each(Waker::wake);
+        });
+    }
+
+    /// What happened so far.
+    pub fn trace(&self) -> Trace {
+        self.shared.with(|state| state.trace.clone())
+    }
+}

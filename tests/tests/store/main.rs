@@ -1,0 +1,12 @@
+//! The store on a simulated disk that keeps no more than it must: T1 (random crashes), T3 (failing operations), T4 (crashes during
+//! recovery), T12 (the oracle notices every lie).
+//!
+//! `PILLARBOX_SEEDS=20000 cargo test -p pillarbox-tests --test store t1` runs many; `PILLARBOX_SEED=n` runs one and tells its story.
+
+mod model;
+mod mutants;
+mod session;
+mod t1;
+mod t3;
+mod workload;
+mod world;

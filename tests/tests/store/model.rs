@@ -1,0 +1,320 @@
+//! The reference: what a store must hold after some requests, in the simplest possible way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Request, Where};
+use pillarbox_core::store::version::{Row, Version};
+use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
+use pillarbox_core::time::UnixTime;
+
+/// Everything a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Model {
+    pub accounts: BTreeMap<AccountId, AccountModel>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountModel {
+    /// The account's counter; `None` in what a session sees, which does not show it.
+    pub mod_seq: Option<u64>,
+    pub mailboxes: BTreeMap<MailboxId, MailboxModel>,
+    pub inbox: MailboxId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxModel {
+    pub name: MailboxName,
+    pub uid_validity: u32,
+    pub uid_next: u32,
+    pub highest_mod_seq: u64,
+    pub rows: BTreeMap<u32, Message>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub flags: Flags,
+    pub keywords: BTreeSet<String>,
+    pub mod_seq: u64,
+    pub size: u64,
+    pub prefix_len: u16,
+    pub email_id: EmailId,
+    pub internal_date: UnixTime,
+    pub save_date: UnixTime,
+    pub crc: u32,
+    /// Prefix and body; filled in from the disk by the oracle.
+    pub content: Arc<[u8]>,
+}
+
+/// What must be replied.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Placed(Vec<(MailboxKey, Uid)>),
+    Flagged { modified: Vec<Uid> },
+    Expunged,
+    NoSuchMailbox,
+}
+
+/// A request, and the bytes of a body that lies in a file of its own.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub request: Request,
+    pub big: Option<Arc<[u8]>>,
+}
+
+impl Model {
+    /// Applies a request as the store must.
+    pub fn apply(&mut self, wanted: &Wanted) -> Outcome {
+        match &wanted.request {
+            Request::CreateAccount {
+                account,
+                mailboxes,
+                uid_validity,
+            } => {
+                let made = || AccountModel::new(mailboxes, *uid_validity);
+                self.accounts.entry(*account).or_insert_with(made);
+                Outcome::Done
+            }
+            Request::Place { body, placements, .. } => {
+                let bytes = match &body.bytes {
+                    BodyBytes::Inline(bytes) => bytes.clone(),
+                    BodyBytes::Big => wanted.big.clone().expect("a big body has bytes"),
+                };
+                if placements.iter().any(|one| self.key(one).is_none()) {
+                    return Outcome::NoSuchMailbox;
+                }
+                let placed = placements.iter().map(|one| self.place(one, &bytes, body.crc, &body.hash));
+                Outcome::Placed(placed.collect())
+            }
+            Request::SetFlags {
+                mailbox,
+                uids,
+                change,
+                unchanged_since,
+                ..
+            } => {
+                let Some(account) = self.accounts.get_mut(&mailbox.account) else {
+                    return Outcome::NoSuchMailbox;
+                };
+                let model = account
+                    .mailboxes
+                    .get_mut(&mailbox.mailbox)
+                    .expect("mailboxes are never removed");
+                let known = uids.iter().filter(|uid| model.rows.contains_key(&uid.0));
+                let is_fresh = |uid: &&Uid| unchanged_since.is_none_or(|since| model.rows[&uid.0].mod_seq <= since.0);
+                let (fresh, modified): (Vec<Uid>, Vec<Uid>) = known.partition(is_fresh);
+                if fresh.is_empty() {
+                    return Outcome::Flagged { modified };
+                }
+                let mod_seq = next(&mut account.mod_seq);
+                model.highest_mod_seq = mod_seq;
+                let keywords = change.keywords.iter().map(|keyword| keyword.to_string());
+                let keywords: BTreeSet<String> = keywords.collect();
+                for uid in fresh {
+                    let row = model.rows.get_mut(&uid.0).expect("it is known");
+                    row.mod_seq = mod_seq;
+                    match change.how {
+                        FlagHow::Add => {
+                            row.flags = row.flags.with(change.flags);
+                            row.keywords.extend(keywords.iter().cloned());
+                        }
+                        FlagHow::Remove => {
+                            row.flags = row.flags.without(change.flags);
+                            row.keywords.retain(|keyword| !keywords.contains(keyword));
+                        }
+                        FlagHow::Replace => {
+                            row.flags = change.flags;
+                            row.keywords = keywords.clone();
+                        }
+                    }
+                }
+                Outcome::Flagged { modified }
+            }
+            Request::Expunge { mailbox, uids, .. } => {
+                let Some(account) = self.accounts.get_mut(&mailbox.account) else {
+                    return Outcome::NoSuchMailbox;
+                };
+                let model = account
+                    .mailboxes
+                    .get_mut(&mailbox.mailbox)
+                    .expect("mailboxes are never removed");
+                let before = model.rows.len();
+                let named = |uid: &u32| uids.as_ref().is_none_or(|uids| uids.contains(&Uid(*uid)));
+                model
+                    .rows
+                    .retain(|uid, row| !(row.flags.contains(Flags::DELETED) && named(uid)));
+                if model.rows.len() < before {
+                    model.highest_mod_seq = next(&mut account.mod_seq);
+                }
+                Outcome::Expunged
+            }
+            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => {
+                panic!("queries change nothing")
+            }
+        }
+    }
+
+    fn key(&self, one: &Placement) -> Option<MailboxKey> {
+        let account = self.accounts.get(&one.account)?;
+        let mailbox = match one.mailbox {
+            Where::Inbox => account.inbox,
+            Where::Mailbox(id) => id,
+        };
+        Some(MailboxKey {
+            account: one.account,
+            mailbox,
+        })
+    }
+
+    fn place(&mut self, one: &Placement, body: &[u8], crc: u32, hash: &[u8; 32]) -> (MailboxKey, Uid) {
+        let key = self.key(one).expect("it was looked at");
+        let account = self.accounts.get_mut(&one.account).expect("it was looked at");
+        let mod_seq = next(&mut account.mod_seq);
+        let model = account.mailboxes.get_mut(&key.mailbox).expect("mailboxes are never removed");
+        let uid = model.uid_next;
+        model.uid_next += 1;
+        model.highest_mod_seq = mod_seq;
+        let message = Message {
+            flags: one.flags,
+            keywords: one.keywords.iter().map(|keyword| keyword.to_string()).collect(),
+            mod_seq,
+            size: (one.prefix.len() + body.len()) as u64,
+            prefix_len: one.prefix.len() as u16,
+            email_id: layout::email_id(one.account, hash),
+            internal_date: one.internal_date,
+            save_date: one.save_date,
+            crc,
+            content: [&one.prefix, body].concat().into(),
+        };
+        model.rows.insert(uid, message);
+        (key, Uid(uid))
+    }
+
+    /// The same as sessions can see it.
+    pub fn visible(&self) -> Model {
+        let mut visible = self.clone();
+        visible.accounts.values_mut().for_each(|account| account.mod_seq = None);
+        visible
+    }
+
+    /// What differs between what must be (`self`) and what is, in words; empty when nothing does.
+    pub fn difference(&self, real: &Model) -> Vec<String> {
+        let mut found = Vec::new();
+        let both = |a: &BTreeMap<AccountId, AccountModel>| a.keys().copied().collect::<BTreeSet<_>>();
+        for id in &both(&self.accounts) ^ &both(&real.accounts) {
+            found.push(format!("account {id} is there: {}", real.accounts.contains_key(&id)));
+        }
+        for (id, account) in &self.accounts {
+            let Some(seen) = real.accounts.get(id) else { continue };
+            for (mailbox, model) in &account.mailboxes {
+                match seen.mailboxes.get(mailbox) {
+                    None => found.push(format!("mailbox {} of {} is missing", model.name.0, short(id))),
+                    Some(seen) => found.extend(model.difference(seen, &format!("{} of {}", model.name.0, short(id)))),
+                }
+            }
+        }
+        found
+    }
+}
+
+fn short(id: &AccountId) -> String {
+    id.to_string()[..4].into()
+}
+
+impl AccountModel {
+    fn new(mailboxes: &[NewMailbox], uid_validity: u32) -> AccountModel {
+        let made = mailboxes.iter().map(|new| {
+            let model = MailboxModel {
+                name: new.name.clone(),
+                uid_validity,
+                uid_next: 1,
+                highest_mod_seq: 1,
+                rows: BTreeMap::new(),
+            };
+            (new.mailbox, model)
+        });
+        AccountModel {
+            mod_seq: Some(1),
+            mailboxes: made.collect(),
+            inbox: mailboxes[0].mailbox,
+        }
+    }
+}
+
+impl MailboxModel {
+    /// A mailbox as a version shows it; `content` reads the bytes of a row.
+    pub fn seen(
+        name: MailboxName,
+        version: &Version,
+        mut content: impl FnMut(&Row) -> Result<Arc<[u8]>, String>,
+    ) -> Result<MailboxModel, String> {
+        let mut rows = BTreeMap::new();
+        for row in version.rows() {
+            let keywords = version.keywords.iter().enumerate();
+            let keywords = keywords.filter(|(bit, _)| row.keywords.0 >> bit & 1 == 1);
+            let message = Message {
+                flags: row.flags,
+                keywords: keywords.map(|(_, keyword)| keyword.to_string()).collect(),
+                mod_seq: row.mod_seq.0,
+                size: u64::from(row.size),
+                prefix_len: row.prefix,
+                email_id: row.email_id,
+                internal_date: row.internal_date,
+                save_date: row.save_date,
+                crc: row.crc,
+                content: content(&row)?,
+            };
+            if rows.insert(row.uid.0, message).is_some() {
+                return Err(format!("UID {} is there twice", row.uid));
+            }
+        }
+        if rows.len() != version.exists as usize {
+            return Err(format!("EXISTS is {}, but there are {} rows", version.exists, rows.len()));
+        }
+        let ModSeq(highest_mod_seq) = version.highest_mod_seq;
+        Ok(MailboxModel {
+            name,
+            uid_validity: version.uid_validity,
+            uid_next: version.uid_next.0,
+            highest_mod_seq,
+            rows,
+        })
+    }
+
+    fn difference(&self, seen: &MailboxModel, at: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut number = |what: &str, must: u64, is: u64| {
+            if must != is {
+                found.push(format!("{at}: {what} is {is}, must be {must}"));
+            }
+        };
+        number("UIDVALIDITY", self.uid_validity.into(), seen.uid_validity.into());
+        number("UIDNEXT", self.uid_next.into(), seen.uid_next.into());
+        number("HIGHESTMODSEQ", self.highest_mod_seq, seen.highest_mod_seq);
+        let uids: BTreeSet<u32> = self.rows.keys().chain(seen.rows.keys()).copied().collect();
+        for uid in uids {
+            match (self.rows.get(&uid), seen.rows.get(&uid)) {
+                (Some(must), Some(is)) if must == is => {}
+                (Some(must), Some(is)) => {
+                    let same = if must.content == is.content {
+                        "same content"
+                    } else {
+                        "OTHER CONTENT"
+                    };
+                    let brief = |row: &Message| format!("{:?} {:?} {} {}", row.flags, row.keywords, row.mod_seq, row.size);
+                    found.push(format!("{at}: UID {uid} is {}, must be {}, {same}", brief(is), brief(must)));
+                }
+                (Some(_), None) => found.push(format!("{at}: UID {uid} is lost")),
+                (None, _) => found.push(format!("{at}: UID {uid} should not be there")),
+            }
+        }
+        found
+    }
+}
+
+fn next(mod_seq: &mut Option<u64>) -> u64 {
+    let next = mod_seq.expect("a reference has the counter") + 1;
+    *mod_seq = Some(next);
+    next
+}

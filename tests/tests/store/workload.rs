@@ -1,0 +1,206 @@
+//! Random requests.
+
+use std::sync::Arc;
+
+use pillarbox_core::bytes::crc::crc32c;
+use pillarbox_core::store::disk::{DiskOp, DiskPath};
+use pillarbox_core::store::request::{Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placement, Request, Where};
+use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
+use pillarbox_core::time::UnixTime;
+use pillarbox_tests::disk::StrictDisk;
+use pillarbox_tests::rng::Rng;
+
+use super::model::{Model, Wanted};
+
+pub const ACCOUNTS: u8 = 3;
+const KEYWORDS: [&str; 4] = ["$Junk", "$Forwarded", "work", "later"];
+const FLAGS: [Flags; 5] = [Flags::SEEN, Flags::ANSWERED, Flags::FLAGGED, Flags::DELETED, Flags::DRAFT];
+
+pub fn account(number: u8) -> AccountId {
+    AccountId([number + 1; 16])
+}
+
+pub fn mailbox(account: AccountId, number: u8) -> MailboxId {
+    MailboxId([account.0[0] * 16 + number; 16])
+}
+
+pub fn create(account: AccountId) -> Request {
+    let new = |(number, name): (u8, &str)| NewMailbox {
+        mailbox: mailbox(account, number),
+        name: MailboxName(name.into()),
+        special_use: None,
+    };
+    Request::CreateAccount {
+        account,
+        mailboxes: [(0, "INBOX"), (1, "Archive")].into_iter().map(new).collect(),
+        uid_validity: 1_700_000_000 + u32::from(account.0[0]),
+    }
+}
+
+/// How a seed's bodies are sized.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    pub small_max: u64,
+    pub inline_max: u64,
+    pub big_percent: u64,
+}
+
+/// A random request that makes sense in this state; a big body is put on the disk first, durably, as a host does it.
+pub fn draw(rng: &mut Rng, acknowledged: &Model, pending: &Model, sizes: Sizes, disk: &mut StrictDisk) -> Wanted {
+    let made: Vec<AccountId> = pending.accounts.keys().copied().collect();
+    if made.is_empty() || rng.percent(4) {
+        let request = create(account(rng.below(ACCOUNTS.into()) as u8));
+        return Wanted { request, big: None };
+    }
+    let key = MailboxKey {
+        account: *rng.pick(&made),
+        mailbox: MailboxId([0; 16]),
+    };
+    let key = MailboxKey {
+        mailbox: mailbox(key.account, rng.below(2) as u8),
+        ..key
+    };
+    match rng.below(10) {
+        0..=5 => place(rng, acknowledged, &made, sizes, disk),
+        6..=7 => flags(rng, pending, key),
+        8 => deleted(rng, pending, key),
+        _ => expunge(rng, pending, key),
+    }
+}
+
+fn place(rng: &mut Rng, acknowledged: &Model, made: &[AccountId], sizes: Sizes, disk: &mut StrictDisk) -> Wanted {
+    // A host sees no account before it is durable, so it makes no directory in one.
+    let big = rng.percent(sizes.big_percent) && made.iter().all(|account| acknowledged.accounts.contains_key(account));
+    let len = match big {
+        true => sizes.inline_max + 1 + rng.below(3000),
+        false if rng.percent(5) => sizes.inline_max,
+        false => rng.below(sizes.small_max),
+    };
+    let mut bytes = vec![0; len as usize];
+    rng.fill(&mut bytes);
+    let bytes: Arc<[u8]> = bytes.into();
+    let count = 1 + rng.index(3);
+    let placements: Vec<Placement> = (0..count).map(|_| placement(rng, made)).collect();
+    let hash = *blake3::hash(&bytes).as_bytes();
+    if big {
+        for one in &placements {
+            place_big(disk, one.account, layout::email_id(one.account, &hash), &bytes);
+        }
+    }
+    let body = Body {
+        len,
+        crc: crc32c(&bytes),
+        hash,
+        bytes: if big {
+            BodyBytes::Big
+        } else {
+            BodyBytes::Inline(bytes.clone())
+        },
+    };
+    Wanted {
+        request: Request::Place {
+            body,
+            placements,
+            origin: rng.below(4),
+        },
+        big: big.then_some(bytes),
+    }
+}
+
+fn placement(rng: &mut Rng, made: &[AccountId]) -> Placement {
+    let account = *rng.pick(made);
+    let at = match rng.below(3) {
+        0 => Where::Mailbox(mailbox(account, 1)),
+        _ => Where::Inbox,
+    };
+    Placement {
+        account,
+        mailbox: at,
+        prefix: format!("Return-Path: <{}@one.test>\r\n", rng.below(1000)).as_bytes().into(),
+        flags: if rng.percent(30) { *rng.pick(&FLAGS) } else { Flags(0) },
+        keywords: some_keywords(rng),
+        internal_date: UnixTime(rng.below(2_000_000_000_000) as i64),
+        save_date: UnixTime(rng.below(2_000_000_000_000) as i64),
+    }
+}
+
+fn some_keywords(rng: &mut Rng) -> Vec<Arc<str>> {
+    if rng.percent(70) {
+        return Vec::new();
+    }
+    vec![(*rng.pick(&KEYWORDS)).into()]
+}
+
+fn flags(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Wanted {
+    let mut flags = *rng.pick(&FLAGS);
+    if rng.percent(30) {
+        flags = flags.with(*rng.pick(&FLAGS));
+    }
+    let change = FlagChange {
+        how: *rng.pick(&[FlagHow::Add, FlagHow::Remove, FlagHow::Replace]),
+        flags,
+        keywords: some_keywords(rng),
+    };
+    let uids = some_uids(rng, pending, mailbox);
+    let highest = pending.accounts[&mailbox.account].mailboxes[&mailbox.mailbox].highest_mod_seq;
+    let request = Request::SetFlags {
+        mailbox,
+        uids,
+        change,
+        unchanged_since: rng.percent(25).then(|| ModSeq(rng.below(highest + 2))),
+        origin: rng.below(4),
+    };
+    Wanted { request, big: None }
+}
+
+fn deleted(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Wanted {
+    let request = Request::SetFlags {
+        mailbox,
+        uids: some_uids(rng, pending, mailbox),
+        change: FlagChange {
+            how: FlagHow::Add,
+            flags: Flags::DELETED,
+            keywords: Vec::new(),
+        },
+        unchanged_since: None,
+        origin: rng.below(4),
+    };
+    Wanted { request, big: None }
+}
+
+fn expunge(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Wanted {
+    let request = Request::Expunge {
+        mailbox,
+        uids: rng.percent(50).then(|| some_uids(rng, pending, mailbox)),
+        origin: rng.below(4),
+    };
+    Wanted { request, big: None }
+}
+
+/// Some UIDs, ascending; some of them may not exist.
+fn some_uids(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Arc<[Uid]> {
+    let next = pending.accounts[&mailbox.account].mailboxes[&mailbox.mailbox].uid_next;
+    let percent = *rng.pick(&[5, 20, 60]);
+    let from = rng.below(u64::from(next) + 1) as u32;
+    (from.max(1)..next + 2).filter(|_| rng.percent(percent)).map(Uid).collect()
+}
+
+/// Puts a big body in its place: the file, then every entry on the way to it, from the file upwards.
+pub fn place_big(disk: &mut StrictDisk, account: AccountId, email: EmailId, bytes: &Arc<[u8]>) {
+    let mut perform = |op: DiskOp| {
+        disk.perform(&op).unwrap_or_else(|error| panic!("{op:?}: {error}"));
+    };
+    let (directory, path) = (layout::big_directory(account, email), layout::big(account, email));
+    perform(DiskOp::MakeDir(directory));
+    let spool = DiskPath::new("tmp/spool");
+    perform(DiskOp::Write {
+        path: spool.clone(),
+        offset: 0,
+        parts: vec![bytes.clone()],
+    });
+    perform(DiskOp::Sync(spool.clone()));
+    perform(DiskOp::Rename { from: spool, to: path });
+    layout::big_directories(account, email)
+        .into_iter()
+        .for_each(|directory| perform(DiskOp::SyncDir(directory)));
+}

@@ -1,0 +1,749 @@
+//! One committer on one simulated disk, a client that remembers everything it was told, and an oracle that compares.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::{Committer, Settings};
+use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskValue};
+use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
+use pillarbox_core::store::version::Row;
+use pillarbox_core::store::{AccountId, Location, Lsn, MailboxKey, frame, layout};
+use pillarbox_core::time::{Instant, Now, UnixTime};
+use pillarbox_tests::disk::StrictDisk;
+use pillarbox_tests::rng::Rng;
+
+use super::model::{AccountModel, MailboxModel, Model, Outcome, Wanted};
+use super::session::Session;
+use super::workload::{self, Sizes};
+
+/// How a disk, or a host, may lie. The oracle must notice each of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lie {
+    /// None: everything is as it should be.
+    None,
+    /// `DataSync` of the ring says done and does nothing.
+    NoRingSync,
+    /// `DataSync` of the checkpoint's slot says done and does nothing.
+    NoSlotSync,
+    /// `Sync` says done and does nothing.
+    NoSync,
+    /// The journal's end is not made firm at start.
+    NoFirmEnd,
+    /// `SyncAll` says done and does nothing.
+    NoSyncAll,
+    /// `SyncDir` says done and does nothing.
+    NoSyncDir,
+    /// The ring's sync is answered when it is asked for, and done later: replies leave before their records are durable.
+    AckBeforeSync,
+    /// Write and sync of the ring are answered when asked for: a state is published before it is committed.
+    PublishBeforeCommit,
+    /// `SyncAll` is answered at once and done behind the checkpoint's slot: the order of a checkpoint is turned around.
+    CheckpointFirst,
+}
+
+pub const LIES: [Lie; 9] = [
+    Lie::NoRingSync,
+    Lie::NoSlotSync,
+    Lie::NoSync,
+    Lie::NoFirmEnd,
+    Lie::NoSyncAll,
+    Lie::NoSyncDir,
+    Lie::AckBeforeSync,
+    Lie::PublishBeforeCommit,
+    Lie::CheckpointFirst,
+];
+
+/// What has been seen: asserted at the end of a run, so that nobody believes in a test that tests nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters {
+    pub seeds: u64,
+    pub acknowledged: u64,
+    pub power_losses: u64,
+    pub kills: u64,
+    /// A ring write was performed, its sync was not.
+    pub between_write_and_sync: u64,
+    /// A ring sync was performed, no reply had left.
+    pub between_sync_and_reply: u64,
+    pub in_recovery: u64,
+    pub in_checkpoint: u64,
+    /// Recoveries that found whole records of a torn batch.
+    pub torn: u64,
+    /// Recoveries that kept requests which had not been acknowledged, or only some of them.
+    pub unacknowledged_kept: u64,
+    pub replayed: u64,
+    pub laps: u64,
+    pub checkpoints: u64,
+    pub clean_stops: u64,
+    pub compactions: u64,
+    pub packs: u64,
+    pub refused: u64,
+    pub stops: u64,
+}
+
+impl Counters {
+    pub fn add(&mut self, other: &Counters) {
+        let Counters {
+            seeds,
+            acknowledged,
+            power_losses,
+            kills,
+            between_write_and_sync,
+            between_sync_and_reply,
+            in_recovery,
+            in_checkpoint,
+            torn,
+            unacknowledged_kept,
+            replayed,
+            laps,
+            checkpoints,
+            clean_stops,
+            compactions,
+            packs,
+            refused,
+            stops,
+        } = other;
+        self.seeds += seeds;
+        self.acknowledged += acknowledged;
+        self.power_losses += power_losses;
+        self.kills += kills;
+        self.between_write_and_sync += between_write_and_sync;
+        self.between_sync_and_reply += between_sync_and_reply;
+        self.in_recovery += in_recovery;
+        self.in_checkpoint += in_checkpoint;
+        self.torn += torn;
+        self.unacknowledged_kept += unacknowledged_kept;
+        self.replayed += replayed;
+        self.laps += laps;
+        self.checkpoints += checkpoints;
+        self.clean_stops += clean_stops;
+        self.compactions += compactions;
+        self.packs += packs;
+        self.refused += refused;
+        self.stops += stops;
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Starting,
+    Running,
+    /// `Ask::Stop`, with its reason.
+    Failed(String),
+    Closed,
+}
+
+struct Waiting {
+    lane: Lane,
+    op: DiskOp,
+    then: Option<Slot<DiskReply>>,
+}
+
+pub struct World {
+    pub disk: StrictDisk,
+    pub state: State,
+    pub counters: Counters,
+    /// What every reply so far adds up to.
+    pub acknowledged: Model,
+    /// That, and everything that waits for its reply.
+    pub pending: Model,
+    /// Submitted, not replied, in order.
+    pub open: VecDeque<(u64, Wanted)>,
+    pub lie: Lie,
+    /// What happened, if it is written down.
+    pub log: Option<Vec<String>>,
+    settings: Settings,
+    committer: Committer,
+    lanes: BTreeMap<Lane, VecDeque<Waiting>>,
+    performed: Vec<Answer<Value>>,
+    deferred: Vec<DiskOp>,
+    held: BTreeMap<(AccountId, u32, u64), (Arc<[u8]>, Arc<[u8]>)>,
+    now: Now,
+    until: Option<Instant>,
+    ticket: u64,
+    answer: Option<Reply>,
+    sessions: Vec<Session>,
+    ring_written: bool,
+    ring_synced: bool,
+    machine: u64,
+    /// Ring writes must never overtake the checkpoint; the last offset written tells a lap.
+    last_segment: String,
+}
+
+type Checked = Result<(), String>;
+
+impl World {
+    pub fn new(disk: StrictDisk, settings: Settings) -> World {
+        let now = Now {
+            instant: Instant(0),
+            unix: UnixTime(1_700_000_000_000),
+        };
+        World {
+            disk,
+            state: State::Starting,
+            counters: Counters::default(),
+            acknowledged: Model::default(),
+            pending: Model::default(),
+            open: VecDeque::new(),
+            lie: Lie::None,
+            log: None,
+            settings,
+            committer: Committer::new(settings, 0, now),
+            lanes: BTreeMap::new(),
+            performed: Vec::new(),
+            deferred: Vec::new(),
+            held: BTreeMap::new(),
+            now,
+            until: None,
+            ticket: 0,
+            answer: None,
+            sessions: Vec::new(),
+            ring_written: false,
+            ring_synced: false,
+            machine: 0,
+            last_segment: String::new(),
+        }
+    }
+
+    pub fn sizes(&self, small_max: u64, big_percent: u64) -> Sizes {
+        Sizes {
+            small_max,
+            inline_max: self.settings.inline_max(),
+            big_percent,
+        }
+    }
+
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(line());
+        }
+    }
+
+    /// Forgets the process, power or not, and begins a new one on what the disk has.
+    pub fn restart(&mut self, power_loss: Option<&mut Rng>) {
+        self.counters.between_write_and_sync += u64::from(self.ring_written && !self.ring_synced);
+        self.counters.between_sync_and_reply += u64::from(self.ring_synced);
+        self.counters.in_recovery += u64::from(self.state == State::Starting);
+        let checkpoint = self.lanes.get(&Lane::Checkpoint).is_some_and(|lane| {
+            let part = |op: &DiskOp| !matches!(op, DiskOp::FreeSpace);
+            lane.iter().any(|waiting| part(&waiting.op))
+        });
+        self.counters.in_checkpoint += u64::from(checkpoint && self.state == State::Running);
+        match power_loss {
+            Some(rng) => {
+                self.counters.power_losses += 1;
+                self.disk.crash(rng);
+            }
+            None => {
+                self.counters.kills += 1;
+                self.disk.clear_faults();
+            }
+        }
+        self.note(|| "---- restart".into());
+        self.lanes.clear();
+        self.performed.clear();
+        self.deferred.clear();
+        self.held.clear();
+        self.sessions.clear();
+        (self.ring_written, self.ring_synced) = (false, false);
+        self.machine += 1;
+        self.until = None;
+        self.state = State::Starting;
+        self.committer = Committer::new(self.settings, self.machine, self.now);
+    }
+
+    // --- driving ----------------------------------------------------------------------------------------------------------
+
+    /// Polls until rest.
+    pub fn settle(&mut self) -> Checked {
+        loop {
+            match self.committer.poll() {
+                Output::Ask(ask) => self.take(ask)?,
+                Output::Wait(wait) => {
+                    let until = wait.until.map(|deadline| deadline.at);
+                    self.until = until;
+                    return Ok(());
+                }
+                Output::Close(_) => {
+                    if !matches!(self.state, State::Failed(_)) {
+                        self.state = State::Closed;
+                    }
+                    return Ok(());
+                }
+                Output::Body(_) => return Err("a committer has no body".into()),
+            }
+        }
+    }
+
+    fn take(&mut self, ask: Ask) -> Checked {
+        if matches!(self.state, State::Failed(_)) {
+            return Err(format!("after Stop it says {ask:?}"));
+        }
+        match ask {
+            Ask::Disk { lane, op, then } => {
+                self.note(|| format!("ask {lane:?} {}", brief(&op)));
+                self.queue(lane, op, then);
+                Ok(())
+            }
+            Ask::Ready(recovered) => self.ready(&recovered),
+            Ask::Reply { ticket, reply } => self.reply(ticket, reply),
+            Ask::Notify { watch, mailbox, lsn } => {
+                let session = self.sessions.iter_mut().find(|session| session.watch == watch);
+                let session = session.ok_or("a notice for nobody")?;
+                session.notified(mailbox, lsn)
+            }
+            Ask::Hold {
+                account,
+                pack,
+                offset,
+                prefix,
+                body,
+            } => {
+                self.held.insert((account, pack, offset), (prefix, body));
+                Ok(())
+            }
+            Ask::Release { account, pack, offset } => match self.held.remove(&(account, pack, offset)) {
+                Some(_) => Ok(()),
+                None if self.state == State::Starting => Ok(()),
+                None => Err(format!("release of {account} {pack} {offset}, which is not held")),
+            },
+            Ask::Stop(why) => {
+                self.note(|| format!("STOP {why}"));
+                self.counters.stops += 1;
+                self.state = State::Failed(why);
+                Ok(())
+            }
+        }
+    }
+
+    fn queue(&mut self, lane: Lane, op: DiskOp, then: Slot<DiskReply>) {
+        let early = match self.lie {
+            Lie::AckBeforeSync => lane == Lane::Ring && matches!(op, DiskOp::DataSync(_)),
+            Lie::PublishBeforeCommit => lane == Lane::Ring,
+            Lie::CheckpointFirst if op == DiskOp::SyncAll => {
+                self.deferred.push(op);
+                self.performed.push(then.answer(DiskReply(Ok(DiskValue::Done))));
+                return;
+            }
+            Lie::None | Lie::NoRingSync | Lie::NoSlotSync | Lie::NoSync | Lie::NoFirmEnd => false,
+            Lie::NoSyncAll | Lie::NoSyncDir | Lie::CheckpointFirst => false,
+        };
+        let then = if early {
+            self.performed.push(then.answer(DiskReply(Ok(DiskValue::Done))));
+            None
+        } else {
+            Some(then)
+        };
+        self.lanes.entry(lane).or_default().push_back(Waiting { lane, op, then });
+    }
+
+    /// Lanes that have something to do.
+    pub fn busy_lanes(&self) -> Vec<Lane> {
+        self.lanes
+            .iter()
+            .filter(|(_, lane)| !lane.is_empty())
+            .map(|(lane, _)| *lane)
+            .collect()
+    }
+
+    /// Performs the next operation of a lane; its answer is given by [`World::deliver`].
+    pub fn perform(&mut self, lane: Lane) {
+        let Some(Waiting { lane, op, then }) = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) else {
+            return;
+        };
+        if lane == Lane::Ring {
+            let written = matches!(op, DiskOp::Write { .. });
+            (self.ring_written, self.ring_synced) = (true, !written);
+            if let DiskOp::Write { path, .. } = &op {
+                if *path == layout::segment(0) && path.0 != self.last_segment {
+                    self.counters.laps += 1;
+                }
+                self.last_segment.clone_from(&path.0);
+            }
+        }
+        if let (Lane::Settle, DiskOp::Write { path, offset: 0, .. }) = (lane, &op) {
+            self.counters.packs += u64::from(path.0.ends_with(".pack"));
+            self.counters.compactions += u64::from(path.0.contains("index.") && !path.0.ends_with(".0"));
+        }
+        let done = self.on_disk(&op);
+        if op == DiskOp::DataSync(layout::checkpoint()) {
+            self.counters.checkpoints += u64::from(self.state != State::Starting);
+            for op in core::mem::take(&mut self.deferred) {
+                self.disk.perform(&op).expect("a deferred sync");
+            }
+        }
+        if let Err(error) = &done {
+            self.note(|| format!("{} FAILED: {error}", brief(&op)));
+        }
+        self.performed.extend(then.map(|then| then.answer(DiskReply(done))));
+    }
+
+    fn on_disk(&mut self, op: &DiskOp) -> DiskDone {
+        let lied = match (self.lie, op) {
+            (Lie::NoRingSync, DiskOp::DataSync(path)) => *path != layout::checkpoint(),
+            (Lie::NoSlotSync, DiskOp::DataSync(path)) => *path == layout::checkpoint(),
+            (Lie::NoFirmEnd, DiskOp::DataSync(_)) => self.state == State::Starting,
+            (Lie::NoSync, DiskOp::Sync(_)) | (Lie::NoSyncAll, DiskOp::SyncAll) | (Lie::NoSyncDir, DiskOp::SyncDir(_)) => true,
+            _ => false,
+        };
+        if lied { Ok(DiskValue::Done) } else { self.disk.perform(op) }
+    }
+
+    /// Answers that are on their way.
+    pub fn undelivered(&self) -> usize {
+        self.performed.len()
+    }
+
+    /// Gives the machine one of the answers.
+    pub fn deliver(&mut self, index: usize) -> Checked {
+        let answer = self.performed.swap_remove(index);
+        if self.ring_synced && self.lanes.get(&Lane::Ring).is_none_or(VecDeque::is_empty) {
+            // The reply leaves with the answer to the sync; which of several answers it was does not matter here.
+            (self.ring_written, self.ring_synced) = (false, false);
+        }
+        self.feed(Input::Answer(answer))
+    }
+
+    /// Lets time pass: to the deadline, if there is one and `to_deadline`, else a little.
+    pub fn pass_time(&mut self, to_deadline: bool) -> Checked {
+        match self.until {
+            Some(until) if to_deadline => {
+                self.now.instant = until.max(self.now.instant);
+                self.feed(Input::Tick)?;
+                match self.until {
+                    Some(next) if next <= self.now.instant => Err("it spins: after a tick the deadline is not later".into()),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Some(_) | None => {
+                self.now.instant.0 += 50_000_000;
+                Ok(())
+            }
+        }
+    }
+
+    fn feed(&mut self, input: Input<'_, Value, Notice>) -> Checked {
+        self.committer.handle(self.now, input);
+        self.settle()
+    }
+
+    /// Performs and answers everything until nothing is left to do; `false` when it has ended.
+    pub fn run_to_rest(&mut self) -> Checked {
+        self.settle()?;
+        for _ in 0..1_000_000 {
+            if matches!(self.state, State::Failed(_) | State::Closed) {
+                return Ok(());
+            }
+            if !self.performed.is_empty() {
+                self.deliver(0)?;
+            } else if let Some(lane) = self.busy_lanes().first() {
+                self.perform(*lane);
+            } else {
+                return Ok(());
+            }
+        }
+        Err("it never rests".into())
+    }
+
+    pub fn shutdown(&mut self) -> Checked {
+        self.note(|| "shutdown".into());
+        self.feed(Input::Notice(Notice::Shutdown))
+    }
+
+    // --- the client -------------------------------------------------------------------------------------------------------
+
+    pub fn submit(&mut self, wanted: Wanted) -> Checked {
+        self.ticket += 1;
+        let ticket = self.ticket;
+        self.note(|| format!("submit {ticket} {}", brief_request(&wanted.request)));
+        self.pending.apply(&wanted);
+        self.open.push_back((ticket, wanted.clone()));
+        self.feed(Input::Notice(Notice::Submit(Submission {
+            ticket,
+            request: wanted.request,
+        })))
+    }
+
+    pub fn draw(&mut self, rng: &mut Rng, sizes: Sizes) -> Wanted {
+        workload::draw(rng, &self.acknowledged, &self.pending, sizes, &mut self.disk)
+    }
+
+    fn reply(&mut self, ticket: u64, reply: Reply) -> Checked {
+        let Some(place) = self.open.iter().position(|(open, _)| *open == ticket) else {
+            self.answer = Some(reply); // to a query
+            return Ok(());
+        };
+        let (_, wanted) = self.open.remove(place).expect("it was found");
+        if let Reply::Refused(why) = &reply
+            && *why != Refused::NoSuchMailbox
+        {
+            self.note(|| format!("reply {ticket} refused: {why:?}"));
+            self.counters.refused += 1;
+            self.rebuild_pending();
+            return Ok(());
+        }
+        if place != 0 {
+            return Err(format!("ticket {ticket} is answered before {place} earlier ones"));
+        }
+        self.note(|| format!("reply {ticket}"));
+        self.counters.acknowledged += 1;
+        let must = self.acknowledged.apply(&wanted);
+        match (&must, &reply) {
+            (Outcome::Done, Reply::Done) | (Outcome::Expunged, Reply::Expunged { .. }) => Ok(()),
+            (Outcome::NoSuchMailbox, Reply::Refused(Refused::NoSuchMailbox)) => Ok(()),
+            (Outcome::Placed(must), Reply::Placed { placed, .. })
+                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) =>
+            {
+                Ok(())
+            }
+            (Outcome::Flagged { modified: must }, Reply::Flagged { modified, .. }) if must == modified => Ok(()),
+            _ => Err(format!("ticket {ticket}: replied {reply:?}, must be {must:?}")),
+        }
+    }
+
+    fn rebuild_pending(&mut self) {
+        self.pending = self.acknowledged.clone();
+        for (_, wanted) in &self.open {
+            self.pending.apply(wanted);
+        }
+    }
+
+    /// Asks a query, which is answered at once.
+    pub fn ask(&mut self, request: Request) -> Result<Reply, String> {
+        self.ticket += 1;
+        let ticket = self.ticket;
+        self.answer = None;
+        self.feed(Input::Notice(Notice::Submit(Submission { ticket, request })))?;
+        self.answer.take().ok_or_else(|| "a query was not answered at once".into())
+    }
+
+    /// A session opens a mailbox, and is shown exactly what is acknowledged.
+    pub fn open_session(&mut self, rng: &mut Rng) -> Checked {
+        let accounts: Vec<AccountId> = self.acknowledged.accounts.keys().copied().collect();
+        if accounts.is_empty() || self.sessions.len() > 6 {
+            return Ok(());
+        }
+        let account = *rng.pick(&accounts);
+        let mailboxes = &self.acknowledged.accounts[&account].mailboxes;
+        let names: Vec<_> = mailboxes.values().map(|model| model.name.clone()).collect();
+        let name = rng.pick(&names).clone();
+        let watch = self.sessions.len() as u64 + 1;
+        let reply = self.ask(Request::Select {
+            account,
+            name: name.clone(),
+            watch: Some(watch),
+            take_recent: rng.percent(50),
+        })?;
+        let Reply::Selected(selected) = reply else {
+            return Err(format!("SELECT of {} is answered {reply:?}", name.0));
+        };
+        self.compare(selected.mailbox, &selected.version)?;
+        self.sessions.push(Session::new(watch, selected));
+        Ok(())
+    }
+
+    /// A session pulls what has changed.
+    pub fn pull(&mut self, rng: &mut Rng) -> Checked {
+        if self.sessions.is_empty() {
+            return Ok(());
+        }
+        let index = rng.index(self.sessions.len());
+        let (mailbox, since) = (self.sessions[index].mailbox, self.sessions[index].since());
+        let reply = self.ask(Request::Changes {
+            mailbox,
+            since,
+            take_recent: false,
+        })?;
+        let Reply::Changed { changes, .. } = reply else {
+            return Err(format!("a pull is answered {reply:?}"));
+        };
+        let version = self.sessions[index].apply(changes)?;
+        self.compare(mailbox, &version)
+    }
+
+    // --- the oracle -------------------------------------------------------------------------------------------------------
+
+    /// A published version is exactly what has been acknowledged: no less, and nothing before its time.
+    fn compare(&self, mailbox: MailboxKey, version: &pillarbox_core::store::version::Version) -> Checked {
+        let must = &self.acknowledged.accounts[&mailbox.account].mailboxes[&mailbox.mailbox];
+        // Contents are read after a restart, when everything is checked.
+        let content = |row: &Row| Ok(must.rows.get(&row.uid.0).map_or(Arc::from([]), |row| row.content.clone()));
+        let seen = MailboxModel::seen(must.name.clone(), version, content)?;
+        if *must == seen {
+            return Ok(());
+        }
+        let model = |mailboxes| AccountModel {
+            mod_seq: None,
+            mailboxes,
+            inbox: mailbox.mailbox,
+        };
+        let one = |model: AccountModel| Model {
+            accounts: [(mailbox.account, model)].into(),
+        };
+        let must = one(model([(mailbox.mailbox, must.clone())].into()));
+        let seen = one(model([(mailbox.mailbox, seen)].into()));
+        Err(format!("a session is shown another state: {:?}", must.difference(&seen)))
+    }
+
+    fn ready(&mut self, recovered: &Recovered) -> Checked {
+        self.note(|| format!("ready {recovered:?}"));
+        self.state = State::Running;
+        self.counters.replayed += recovered.records;
+        self.counters.torn += u64::from(recovered.torn_records > 0);
+        Ok(())
+    }
+
+    /// After a start: the store holds what was acknowledged, and then the first few of the open requests or none of them, each
+    /// whole. Its contents are byte-identical. What it holds is adopted; the rest was never promised.
+    pub fn check_recovered(&mut self) -> Checked {
+        let real = self.real()?;
+        let mut must = self.acknowledged.clone();
+        let mut kept = 0;
+        let first = must.visible().difference(&real);
+        let mut found = first.is_empty();
+        for (_, wanted) in self.open.iter() {
+            if found {
+                break;
+            }
+            must.apply(wanted);
+            kept += 1;
+            found = must.visible() == real;
+        }
+        if !found {
+            return Err(format!(
+                "after a restart the store does not hold what was acknowledged (nor with any of {} open requests): {first:#?}",
+                self.open.len()
+            ));
+        }
+        self.note(|| format!("recovered with {kept} open requests"));
+        self.counters.unacknowledged_kept += u64::from(kept > 0);
+        self.open.clear();
+        self.acknowledged = must.clone();
+        self.pending = must;
+        Ok(())
+    }
+
+    /// As [`World::check_recovered`], where any of the open requests may have been refused without our hearing of it.
+    pub fn check_recovered_some(&mut self) -> Checked {
+        let open: Vec<Wanted> = self.open.iter().map(|(_, wanted)| wanted.clone()).collect();
+        assert!(open.len() <= 10, "few are open where they may be refused");
+        let real = self.real()?;
+        for chosen in 0..1_u32 << open.len() {
+            let mut must = self.acknowledged.clone();
+            for (number, wanted) in open.iter().enumerate() {
+                if chosen >> number & 1 == 1 {
+                    must.apply(wanted);
+                }
+            }
+            if must.visible() == real {
+                self.open.clear();
+                self.acknowledged = must.clone();
+                self.pending = must;
+                return Ok(());
+            }
+        }
+        let first = self.acknowledged.visible().difference(&real);
+        Err(format!("after a restart the store holds something else: {first:#?}"))
+    }
+
+    /// Everything that the store shows, with contents read from memory or from the disk.
+    pub fn real(&mut self) -> Result<Model, String> {
+        let mut real = Model::default();
+        for number in 0..workload::ACCOUNTS {
+            let account = workload::account(number);
+            let listed = match self.ask(Request::Mailboxes(account))? {
+                Reply::Mailboxes(listed) => listed,
+                Reply::Refused(Refused::NoSuchMailbox) => continue,
+                other => return Err(format!("Mailboxes is answered {other:?}")),
+            };
+            let mut mailboxes = BTreeMap::new();
+            for one in listed.iter() {
+                let reply = self.ask(Request::Select {
+                    account,
+                    name: one.name.clone(),
+                    watch: None,
+                    take_recent: false,
+                })?;
+                let Reply::Selected(selected) = reply else {
+                    return Err(format!("Select is answered {reply:?}"));
+                };
+                let seen = MailboxModel::seen(one.name.clone(), &selected.version, |row| self.content(account, row))?;
+                mailboxes.insert(one.mailbox, seen);
+            }
+            let model = AccountModel {
+                mod_seq: None,
+                mailboxes,
+                inbox: workload::mailbox(account, 0),
+            };
+            real.accounts.insert(account, model);
+        }
+        Ok(real)
+    }
+
+    /// Prefix and body of a row, as a host reads them, with the frame before them checked.
+    fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
+        let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
+        let big = matches!(row.location, Location::Big { .. });
+        let body_len = row.size as usize - usize::from(row.prefix);
+        let mut message = match self.held.get(&(account, pack, offset)) {
+            Some((prefix, body)) => [&prefix[..], body].concat(),
+            None => {
+                let path = layout::pack(account, pack);
+                let bytes = self.disk.bytes(&path).ok_or_else(|| format!("{path} is missing"))?;
+                let len = usize::from(row.prefix) + if big { 0 } else { body_len };
+                let at = offset as usize;
+                check_frame(bytes, at, row, big)?;
+                bytes.get(at..at + len).ok_or_else(|| format!("{path} is short"))?.to_vec()
+            }
+        };
+        if big {
+            let path = layout::big(account, row.email_id);
+            message.extend(self.disk.bytes(&path).ok_or_else(|| format!("{path} is missing"))?);
+        }
+        Ok(message.into())
+    }
+
+    /// What the newest record of the acknowledged state may be; only for tests that look inside.
+    pub fn newest(&self, mailbox: MailboxKey) -> Option<Lsn> {
+        let session = self.sessions.iter().find(|session| session.mailbox == mailbox)?;
+        Some(session.since())
+    }
+}
+
+/// A person who reads the pack finds the frame's line in front of the message.
+fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
+    let before = pack
+        .get(..offset)
+        .ok_or_else(|| format!("the pack ends at {}, before the frame of {row:?}", pack.len()))?;
+    let begins = before[..offset.saturating_sub(2)]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let line = before[begins..].strip_suffix(b"\r\n").ok_or("no line before the message")?;
+    let frame = frame::parse_line(line).ok_or_else(|| format!("no frame: {:?}", String::from_utf8_lossy(line)))?;
+    let body_len = u64::from(row.size) - u64::from(row.prefix);
+    let fits = frame.uid == row.uid.0 && frame.crc == row.crc && frame.big == big && frame.body_len == body_len;
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("the frame {frame:?} does not fit its row {row:?}"))
+    }
+}
+
+pub fn brief(op: &DiskOp) -> String {
+    match op {
+        DiskOp::Write { path, offset, parts } => {
+            let len: usize = parts.iter().map(|part| part.len()).sum();
+            format!("Write {path} {offset}+{len}")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn brief_request(request: &Request) -> String {
+    match request {
+        Request::Place { body, placements, .. } => format!("Place {} octets to {}", body.len, placements.len()),
+        other => format!("{other:?}"),
+    }
+}
