@@ -11,6 +11,7 @@ pub mod decide;
 pub mod drive;
 pub mod env;
 pub mod hosts;
+pub mod listen;
 pub mod os;
 pub mod proxy;
 pub mod server;

@@ -18,6 +18,7 @@ use crate::hosts::Shared;
 use crate::hosts::door::{Current, Door};
 use crate::hosts::sessions::Sessions;
 use crate::hosts::store::Store;
+use crate::listen::{Bounds, Gate};
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -25,6 +26,8 @@ pub struct Start<E: Env> {
     pub config: Config,
     /// Its certificate.
     pub tls: E::TlsServer,
+    /// How many connections are let in.
+    pub connections: Bounds,
     /// Password checks that may run at once: as many as there are cores.
     pub password_jobs: usize,
 }
@@ -78,8 +81,10 @@ impl<E: Env> Server<E> {
         let Start {
             config,
             tls,
+            connections,
             password_jobs,
         } = start;
+        let gate = Gate::new(connections);
         let listeners = open_listeners(&env, &config.listeners)?;
         let accounts = Accounts::load(env.clone(), Names::of(&config), password_jobs).await?;
         let sessions = Arc::<Sessions>::default();
@@ -117,7 +122,7 @@ impl<E: Env> Server<E> {
                 shared: shared.clone(),
                 current: current.clone(),
                 listener,
-                address,
+                gate: gate.clone(),
             };
             let closed = closed.clone();
             env.spawn("listener", async move { door.accept_all(at, closed).await });
@@ -210,7 +215,7 @@ fn store_settings(config: &Config) -> Settings {
     Settings {
         ring_bytes: config.ring_bytes,
         free_bytes_min: config.message_max.saturating_mul(2),
-        free_percent_min: 5,
+        ..Settings::default()
     }
 }
 

@@ -71,7 +71,7 @@ pub const RECEIVED_FIELDS: u32 = 100;
 /// Octets of a message by default (`limits.message`).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
 
-/// Entries of an address list (S36, Dovecot CVE-2024-23184).
+/// Entries of an address list, and of all lists in one ENVELOPE or BODYSTRUCTURE (S36, Dovecot CVE-2024-23184).
 pub const ADDRESSES: usize = 10_240;
 /// Parameters of a MIME field (S36, Dovecot CVE-2026-27859).
 pub const PARAMETERS: usize = 1000;
@@ -83,7 +83,7 @@ pub const MIME_PARTS: usize = 10_000;
 pub const HEADER_KEPT: usize = 64 * 1024;
 /// Octets kept of all MIME fields of a message's parts; beyond it parts are text/plain.
 pub const HEADERS_KEPT: usize = 1024 * 1024;
-/// Octets kept of all envelope fields: a short list grows tenfold in ENVELOPE, three times over for From.
+/// Octets kept of all envelope fields of a message and the messages in it.
 pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
@@ -96,6 +96,24 @@ pub const IMAP_COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
 pub const IMAP_COMMAND: usize = 1024 * 1024;
 /// A non-synchronising literal before login (RFC 7888 §5, LITERAL-).
 pub const IMAP_LITERAL_MINUS: u64 = 4096;
+/// Literals of one command: a login has two, a header list a few; each costs a mark (S30).
+pub const IMAP_LITERALS: usize = 1024;
+/// Octets of a tag: it is echoed, and no client needs more than a counter.
+pub const IMAP_TAG: usize = 128;
+/// Ranges of one sequence set: 16 octets each (S33).
+pub const IMAP_SET_RANGES: usize = 100_000;
+/// Different items of one FETCH: each may be a body (S34).
+pub const IMAP_FETCH_ITEMS: usize = 128;
+/// Names of one HEADER.FIELDS list.
+pub const IMAP_HEADER_FIELDS: usize = 1024;
+/// Octets of a mailbox name in UTF-8 (S42).
+pub const IMAP_MAILBOX_NAME: usize = 1024;
+/// Levels of a mailbox name (S42).
+pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Octets of a keyword.
+pub const IMAP_KEYWORD: usize = 128;
+/// Octets up to which a string is sent quoted; longer ones go as literals.
+pub const IMAP_QUOTED: usize = 1024;
 /// Depth of parentheses (S31).
 pub const IMAP_DEPTH: usize = 32;
 /// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
@@ -106,6 +124,20 @@ pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
 /// Protocol errors in a row after which the session is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// Time for the last words to a client before its session ends; a client that reads takes them at once.
+pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
+/// Octets of further commands that are read while one is being executed (pipelining).
+pub const IMAP_READ_AHEAD: usize = 16 * 1024;
+/// Ranges of `\Recent` UIDs that a session keeps apart.
+pub const RECENT_RANGES: usize = 64;
+/// Messages of a FETCH whose digests are held at a time (S34).
+pub const FETCH_BATCH: usize = 64;
+/// Octets of a header that are held to be filtered; a longer one is read twice (S34).
+pub const FILTERED: u64 = 64 * 1024;
+/// Octets of a message handed to a sink at a time.
+pub const SINK_CHUNK: usize = 64 * 1024;
+/// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
+pub const LIST_COST: usize = 100_000_000;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
@@ -143,6 +175,10 @@ pub const CHANGES_KEPT: usize = 1024;
 pub const CHANGED_UIDS_KEPT: usize = 65_536;
 /// Rows of the last chunk of a mailbox: a small tail makes an append cheap while a session holds the version before it.
 pub const TAIL_ROWS: usize = 256;
+/// Bytes of the journal ring by default (`store.ring`); what a start after a crash reads and replays at most.
+pub const RING_BYTES: u64 = 64 * 1024 * 1024;
+/// Hundredths of the disk below which no new mail is taken.
+pub const FREE_PERCENT: u64 = 5;
 /// Bytes written by one batch of the journal.
 pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that are durable in the journal but not yet in packs; above this no new batch is begun.
@@ -199,3 +235,13 @@ pub const TLS_BUFFER: usize = 64 * 1024;
 pub const BLOCKING_THREADS: usize = 32;
 /// Files of the store that are kept open.
 pub const OPEN_FILES: usize = 512;
+/// Descriptors that are kept back for listeners, pipes and look-ups.
+pub const FILES_KEPT_BACK: usize = 64;
+/// Connections in all, where the system allows that many: at some 10 KiB each while idle.
+pub const CONNECTIONS: usize = 32_768;
+/// Connections from one IPv4 address or IPv6 /64: a family's or an office's phones behind one address.
+pub const CONNECTIONS_PER_NETWORK: usize = 256;
+/// How long a listener rests when the system refuses a connection.
+pub const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long a proxy may take to name its peer.
+pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);

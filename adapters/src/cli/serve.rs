@@ -10,6 +10,7 @@ use crate::accounts::AccountsError;
 use crate::config::{Config, not_listening};
 use crate::control::{self, Request};
 use crate::env::Env;
+use crate::listen::Bounds;
 use crate::os::{OpenError, OsEnv, TlsServer, process};
 use crate::server::{Server, Start, StartError};
 
@@ -87,7 +88,7 @@ pub(super) fn run(
     started: impl FnOnce(&Server<OsEnv>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     process::forbid_dumps();
-    process::raise_open_files();
+    let connections = Bounds::with_open_files(process::raise_open_files());
     let tls = server_tls(&config)?;
     let (events, heard) = async_channel::unbounded();
     let control_events = events.clone();
@@ -99,6 +100,7 @@ pub(super) fn run(
         let start = Start {
             config: config.clone(),
             tls,
+            connections,
             password_jobs: jobs,
         };
         let server = Server::start(env, start).await.map_err(start_failed)?;

@@ -3,25 +3,23 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_channel::Receiver;
 use futures_lite::future;
 use pillarbox_core::imap::server as imap;
 use pillarbox_core::limits;
+use pillarbox_core::machine::Close;
 use pillarbox_core::smtp::server as smtp;
 
 use super::Shared;
+use super::guest::Guest;
 use super::imap_server::ImapHost;
-use super::sessions::Place;
 use super::smtp_server::SmtpHost;
 use crate::config::{Listener, Network, Protocol};
 use crate::drive::{StartTls, drive};
 use crate::env::{Alpn, Env};
+use crate::listen::Gate;
 use crate::proxy;
-
-/// How long a listener rests when the system refuses a connection (no descriptors, no memory).
-const REST: Duration = Duration::from_millis(100);
 
 /// What new sessions get; a reload changes it.
 #[derive(Debug)]
@@ -52,8 +50,8 @@ pub struct Door<E: Env> {
     pub current: Arc<Mutex<Current<E>>>,
     /// Its settings.
     pub listener: Listener,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Who is let in.
+    pub gate: Gate,
 }
 
 impl<E: Env> Door<E> {
@@ -67,43 +65,37 @@ impl<E: Env> Door<E> {
                 let _ = closed.recv().await;
                 None
             };
-            match future::or(stop, async { Some(env.accept(&at).await) }).await {
-                None => return,
-                Some(Ok((stream, peer))) => {
-                    let place = door.shared.sessions.open();
-                    let door = door.clone();
-                    env.spawn("session", async move { door.session(stream, peer, place).await });
-                }
-                Some(Err(error)) => {
-                    tracing::warn!(protocol = door.listener.protocol.name(), address = %door.address, %error, "accept failed");
-                    env.sleep_until(env.now().instant.after(REST)).await;
-                }
-            }
+            let trusted = |ip| door.listener.proxy_protocol.iter().any(|network| network.contains(ip));
+            let accepted = async { Some(door.gate.accept(&env, &at, trusted).await) };
+            let Some((stream, peer, permit)) = future::or(stop, accepted).await else {
+                return;
+            };
+            let guest = Guest::new(door.shared.sessions.open(), permit, peer);
+            let door = door.clone();
+            env.spawn("session", async move { door.session(stream, guest).await });
         }
     }
 
-    async fn session(self: Arc<Self>, stream: E::Stream, peer: SocketAddr, place: Place) {
+    async fn session(self: Arc<Self>, stream: E::Stream, guest: Guest) {
         let protocol = self.listener.protocol;
-        let session = place.number();
+        let (session, peer) = (guest.number(), guest.peer);
         tracing::debug!(session, protocol = protocol.name(), %peer, "connected");
-        let why = match self.begin(stream, peer, place).await {
+        let why = match self.begin(stream, guest).await {
             Ok(close) => format!("{:?}", close.why),
             Err(error) => error.to_string(),
         };
         tracing::debug!(session, protocol = protocol.name(), %peer, reason = why, "disconnected");
     }
 
-    async fn begin(
-        &self,
-        mut stream: E::Stream,
-        mut peer: SocketAddr,
-        place: Place,
-    ) -> io::Result<pillarbox_core::machine::Close> {
+    async fn begin(&self, mut stream: E::Stream, mut guest: Guest) -> io::Result<Close> {
         let env = &self.shared.env;
-        if within(&self.listener.proxy_protocol, peer) {
+        if within(&self.listener.proxy_protocol, guest.peer) {
             let header = in_time(env, proxy::read_header(&mut stream)).await?;
-            peer = header.unwrap_or(peer);
+            if let Some(peer) = header {
+                guest.moved_to(peer).map_err(io::Error::other)?;
+            }
         }
+        let peer = guest.peer;
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Current {
             tls,
@@ -125,7 +117,7 @@ impl<E: Env> Door<E> {
         let starttls = !protocol.implicit_tls();
         let plaintext_auth = within(&self.listener.plaintext_auth, peer);
         let start_tls = StartTls { server: tls, alpn };
-        let (number, shared) = (place.number(), self.shared.clone());
+        let (number, shared) = (guest.number(), self.shared.clone());
         Ok(match protocol {
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
                 let submission = protocol != Protocol::Smtp;
@@ -143,7 +135,7 @@ impl<E: Env> Door<E> {
                 let mut seed = [0; 16];
                 env.entropy(&mut seed);
                 let machine = smtp::Session::new(Arc::new(settings), client, evidence, number, seed, env.now());
-                drive(env, stream, machine, SmtpHost::new(shared, place, peer), Some(&start_tls)).await
+                drive(env, stream, machine, SmtpHost::new(shared, guest), Some(&start_tls)).await
             }
             Protocol::Imap | Protocol::Imaps => {
                 let settings = imap::ask::Settings {
@@ -153,7 +145,7 @@ impl<E: Env> Door<E> {
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());
-                drive(env, stream, machine, ImapHost::new(shared, place, peer), Some(&start_tls)).await
+                drive(env, stream, machine, ImapHost::new(shared, guest), Some(&start_tls)).await
             }
         })
     }

@@ -1,6 +1,5 @@
 //! What an IMAP server session needs done.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -15,7 +14,8 @@ use pillarbox_core::store::request::{Placement, Refused, Reply, Request, Where};
 
 use super::Shared;
 use super::body::{self, BodyRun};
-use super::sessions::{News, Place};
+use super::guest::{Guest, Told};
+use super::sessions::News;
 use super::sink::Sink;
 use super::smtp_server::started;
 use crate::drive::{Host, Performed};
@@ -24,19 +24,17 @@ use crate::env::Env;
 /// The host of one session.
 pub struct ImapHost<E: Env> {
     shared: Arc<Shared<E>>,
-    place: Place,
-    peer: SocketAddr,
+    guest: Guest,
     sink: Option<Sink<E>>,
     run: Option<BodyRun<E>>,
 }
 
 impl<E: Env> ImapHost<E> {
-    /// For the session with this place.
-    pub fn new(shared: Arc<Shared<E>>, place: Place, peer: SocketAddr) -> ImapHost<E> {
+    /// For the session of this guest.
+    pub fn new(shared: Arc<Shared<E>>, guest: Guest) -> ImapHost<E> {
         ImapHost {
             shared,
-            place,
-            peer,
+            guest,
             sink: None,
             run: None,
         }
@@ -59,14 +57,13 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         if self.run.as_ref().is_some_and(BodyRun::is_done) {
             self.run = None; // an idle session owns no buffer
         }
-        let (shared, peer) = (self.shared.clone(), self.peer);
-        let number = self.place.number();
+        let shared = self.shared.clone();
+        let number = self.guest.number();
         match ask {
             Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
             Ask::VerifyPassword { login, password, then } => {
-                Performed::Later(Box::pin(
-                    async move { then.answer(shared.verify(peer, &login, password).await) },
-                ))
+                let verdict = self.guest.verify(shared, login, password);
+                Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
@@ -99,7 +96,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                 )
             }
             Ask::Unwatch { mailbox } => {
-                self.place.unwatch(mailbox);
+                self.guest.place.unwatch(mailbox);
                 drop(shared.store.submit(Request::Unwatch { mailbox, watch: number }));
                 Performed::Nothing
             }
@@ -219,19 +216,20 @@ impl<E: Env> Host<Session> for ImapHost<E> {
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
-        self.place.poll_news(cx).map(|news| match news {
-            News::Shutdown => Notice::Shutdown,
-            News::Changed(mailbox, lsn) => Notice::Changed { mailbox, lsn },
+        self.guest.poll_told(cx).map(|told| match told {
+            Told::Shed => Notice::Shed,
+            Told::News(News::Shutdown) => Notice::Shutdown,
+            Told::News(News::Changed(mailbox, lsn)) => Notice::Changed { mailbox, lsn },
         })
     }
 }
 
 impl<E: Env> Drop for ImapHost<E> {
     fn drop(&mut self) {
-        for mailbox in self.place.watched() {
+        for mailbox in self.guest.place.watched() {
             drop(self.shared.store.submit(Request::Unwatch {
                 mailbox,
-                watch: self.place.number(),
+                watch: self.guest.number(),
             }));
         }
     }

@@ -7,16 +7,12 @@ pub mod body;
 pub mod budget;
 pub mod digests;
 pub mod door;
+pub mod guest;
 pub mod imap_server;
 pub mod sessions;
 pub mod sink;
 pub mod smtp_server;
 pub mod store;
-
-use std::net::SocketAddr;
-
-use pillarbox_core::secret::Secret;
-use pillarbox_core::smtp::server::ask::PasswordVerdict;
 
 use crate::accounts::Accounts;
 use crate::env::Env;
@@ -31,19 +27,6 @@ pub struct Shared<E: Env> {
     pub store: store::Store<E>,
     /// All open sessions.
     pub sessions: std::sync::Arc<sessions::Sessions>,
-}
-
-impl<E: Env> Shared<E> {
-    /// Checks a password and logs the outcome.
-    async fn verify(&self, peer: SocketAddr, login: &str, password: Secret) -> PasswordVerdict {
-        let verdict = self.accounts.verify(login, password).await;
-        match &verdict {
-            PasswordVerdict::Granted(login) => tracing::info!(account = login.name, %peer, "logged in"),
-            PasswordVerdict::Denied => tracing::warn!(login = escaped(login), %peer, "login denied"),
-            PasswordVerdict::Busy => tracing::warn!(login = escaped(login), %peer, "login put off: too many at once"),
-        }
-        verdict
-    }
 }
 
 /// A peer's words in the log: at most 200 characters, none that could begin a line or move a cursor (S69).

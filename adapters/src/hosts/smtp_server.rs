@@ -12,7 +12,8 @@ use pillarbox_core::smtp::server::ask::{Ask, Committed, Incoming, Notice, SinkOp
 use pillarbox_core::store::Flags;
 use pillarbox_core::store::request::{Placement, Refused, Reply, Where};
 
-use super::sessions::{News, Place};
+use super::guest::{Guest, Told};
+use super::sessions::News;
 use super::sink::Sink;
 use super::{Shared, escaped};
 use crate::decide::decide;
@@ -22,18 +23,16 @@ use crate::env::Env;
 /// The host of one session.
 pub struct SmtpHost<E: Env> {
     shared: Arc<Shared<E>>,
-    place: Place,
-    peer: SocketAddr,
+    guest: Guest,
     sink: Option<Sink<E>>,
 }
 
 impl<E: Env> SmtpHost<E> {
-    /// For the session with this place.
-    pub fn new(shared: Arc<Shared<E>>, place: Place, peer: SocketAddr) -> SmtpHost<E> {
+    /// For the session of this guest.
+    pub fn new(shared: Arc<Shared<E>>, guest: Guest) -> SmtpHost<E> {
         SmtpHost {
             shared,
-            place,
-            peer,
+            guest,
             sink: None,
         }
     }
@@ -41,13 +40,12 @@ impl<E: Env> SmtpHost<E> {
 
 impl<E: Env> Host<Session> for SmtpHost<E> {
     fn perform(&mut self, ask: Ask) -> Performed<Value> {
-        let (shared, peer) = (self.shared.clone(), self.peer);
+        let shared = self.shared.clone();
         match ask {
             Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
             Ask::VerifyPassword { login, password, then } => {
-                Performed::Later(Box::pin(
-                    async move { then.answer(shared.verify(peer, &login, password).await) },
-                ))
+                let verdict = self.guest.verify(shared, login, password);
+                Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
                 let decided = decide(&shared.env, &shared.accounts, |facts| access::recipient(&matter, facts)).await;
@@ -80,8 +78,8 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 let Some(sink) = self.sink.take() else {
                     return Performed::Now(then.answer(Committed::Failed));
                 };
-                let taken = Taken::of(&message, peer);
-                let commit = sink.commit(placements(message), self.place.number());
+                let taken = Taken::of(&message, self.guest.peer);
+                let commit = sink.commit(placements(message), self.guest.number());
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);
@@ -107,9 +105,10 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
-        match self.place.poll_news(cx) {
-            Poll::Ready(News::Shutdown) => Poll::Ready(Notice::Shutdown),
-            Poll::Ready(News::Changed(..)) | Poll::Pending => Poll::Pending, // it watches nothing
+        match self.guest.poll_told(cx) {
+            Poll::Ready(Told::Shed) => Poll::Ready(Notice::Shed),
+            Poll::Ready(Told::News(News::Shutdown)) => Poll::Ready(Notice::Shutdown),
+            Poll::Ready(Told::News(News::Changed(..))) | Poll::Pending => Poll::Pending, // it watches nothing
         }
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::mime::Walker;
 use super::structure;
+use crate::limits;
 
 /// Envelope, structure and part table of one message, computed in one pass over its bytes.
 ///
@@ -28,7 +29,8 @@ impl Digest {
     pub fn of(walker: Walker, size: u64) -> Digest {
         let walked = walker.finish();
         let mut envelope = Vec::new();
-        structure::envelope(&mut envelope, &walked[0]);
+        let mut addresses_left = limits::ADDRESSES;
+        structure::envelope(&mut envelope, &walked[0], &mut addresses_left);
         Digest {
             size,
             envelope,

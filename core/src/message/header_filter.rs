@@ -46,7 +46,8 @@ impl HeaderFilter {
         HeaderFilter {
             names,
             not,
-            state: State::LineStart { copied: false },
+            // White space before the first field belongs to no field that could be asked for.
+            state: State::LineStart { copied: not },
             pending: Vec::new(),
         }
     }

@@ -17,7 +17,7 @@ pub(super) fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 }
 
 /// `string`: quoted when it can be (RFC 9051 §4.3), else a literal. A NUL, which no string may hold, becomes 0x80.
-pub fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
     let quotable = text.len() <= 1024 && text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\t');
     if quotable {
         out.push(b'"');
@@ -38,8 +38,8 @@ fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(alloc::format!(" {number}").as_bytes());
 }
 
-/// ENVELOPE of a message part.
-pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
+/// ENVELOPE of a message part; `left`: how many addresses may still be shown, for all messages in one answer (S36).
+pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked, left: &mut usize) {
     // Absent is NIL, present but empty is the empty string; of several the last counts.
     let text = |name: &str| message.all(name).last();
     out.push(b'(');
@@ -47,10 +47,12 @@ pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
     out.push(b' ');
     nstring(out, text("Subject"));
     // A missing Sender or Reply-To is what From is (RFC 9051 §7.5.2).
-    let from = addresses(message, "From");
-    for name in ["From", "Sender", "Reply-To", "To", "Cc", "Bcc"] {
+    let from = addresses(message, "From", left);
+    out.push(b' ');
+    out.extend_from_slice(&from);
+    for name in ["Sender", "Reply-To", "To", "Cc", "Bcc"] {
         out.push(b' ');
-        let list = addresses(message, name);
+        let list = addresses(message, name, left);
         let falls_back = matches!(name, "Sender" | "Reply-To") && list == b"NIL";
         out.extend_from_slice(if falls_back { &from } else { &list });
     }
@@ -62,10 +64,11 @@ pub(super) fn envelope(out: &mut Vec<u8>, message: &Walked) {
 }
 
 /// The addresses of all fields of a name, or NIL.
-fn addresses(message: &Walked, name: &str) -> Vec<u8> {
+fn addresses(message: &Walked, name: &str, left: &mut usize) -> Vec<u8> {
     let mut out = Vec::new();
     let entries = message.all(name).flat_map(address_list::parse);
-    for entry in entries.take(limits::ADDRESSES) {
+    for entry in entries.take(*left) {
+        *left -= 1;
         out.extend_from_slice(if out.is_empty() { b"((" } else { b"(" });
         let (name, route, local, domain) = match &entry {
             Entry::Mailbox {
@@ -110,6 +113,7 @@ pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
     let mut out = Vec::new();
     // Parts are in pre-order: a part is closed when the next one is not inside it.
     let mut open: Vec<usize> = Vec::new();
+    let mut addresses_left = limits::ADDRESSES;
     for (index, part) in parts.iter().enumerate() {
         while let Some(&last) = open.last() {
             if index != 0 && part.part.parent as usize == last {
@@ -118,7 +122,7 @@ pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
             open.pop();
             close(&mut out, parts, last, extended);
         }
-        begin(&mut out, part, parts.get(index + 1), index);
+        begin(&mut out, part, parts.get(index + 1), index, &mut addresses_left);
         open.push(index);
     }
     while let Some(last) = open.pop() {
@@ -128,7 +132,7 @@ pub(super) fn structure(parts: &[Walked], extended: bool) -> Vec<u8> {
 }
 
 /// What stands before a part's children.
-fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize) {
+fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize, addresses_left: &mut usize) {
     out.push(b'(');
     match part.part.kind {
         PartKind::Multipart => {
@@ -142,7 +146,7 @@ fn begin(out: &mut Vec<u8>, part: &Walked, next: Option<&Walked>, index: usize) 
             basics(out, part);
             out.push(b' ');
             match next {
-                Some(inner) => envelope(out, inner),
+                Some(inner) => envelope(out, inner, addresses_left),
                 None => out.extend_from_slice(b"NIL"),
             }
             out.push(b' ');

@@ -1,3 +1,6 @@
+mod broken;
+mod fields;
+
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 

@@ -57,6 +57,10 @@ pub struct MailParameters {
     pub size: u64,
     /// BODY=8BITMIME (RFC 6152).
     pub eight_bit: bool,
+    /// AUTH= (RFC 4954 §5) was given; whom it names is not believed.
+    pub auth: bool,
+    /// Any parameter was given.
+    pub any: bool,
 }
 
 /// Why a line is no command.
@@ -64,6 +68,8 @@ pub struct MailParameters {
 pub enum Syntax {
     /// No such verb: 500.
     Unknown,
+    /// A verb of RFC 5321 that is not built: 502.
+    NotImplemented,
     /// An HTTP request, or one of its fields: someone is lost, or plays tricks (S64).
     Http,
     /// The argument is missing or malformed: 501.
@@ -104,6 +110,7 @@ pub fn parse(line: &[u8]) -> Result<Command, Syntax> {
         b"VRFY" if rest.is_empty() => Err(Syntax::Argument("a name is missing")),
         b"VRFY" => Ok(Command::Vrfy),
         b"HELP" => Ok(Command::Help),
+        b"EXPN" | b"TURN" | b"SEND" | b"SOML" | b"SAML" => Err(Syntax::NotImplemented),
         b"STARTTLS" => bare(Command::StartTls),
         b"AUTH" => auth(rest),
         b"GET" | b"POST" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"CONNECT" | b"PATCH" | b"TRACE" | b"HOST:" => {
@@ -132,6 +139,7 @@ fn mail(rest: &[u8]) -> Result<Command, Syntax> {
     let (path, rest) = ReversePath::parse_prefix(rest, false).map_err(Syntax::Address)?;
     let mut parameters = MailParameters::default();
     for parameter in parameter_words(rest)? {
+        parameters.any = true;
         let (name, value) = parameter
             .split_once('=')
             .map_or((parameter, None), |(name, value)| (name, Some(value)));
@@ -144,8 +152,7 @@ fn mail(rest: &[u8]) -> Result<Command, Syntax> {
             }
             ("BODY", Some(value)) if value.eq_ignore_ascii_case("7BIT") => parameters.eight_bit = false,
             ("BODY", Some(value)) if value.eq_ignore_ascii_case("8BITMIME") => parameters.eight_bit = true,
-            // Whom the message is from was said by another host; it is not believed (RFC 4954 §5).
-            ("AUTH", Some(_)) => {}
+            ("AUTH", Some(_)) => parameters.auth = true,
             ("SIZE" | "BODY", _) => return Err(Syntax::Argument("the parameter's value is malformed")),
             _ => return Err(Syntax::Parameter(name.into())),
         }
@@ -208,7 +215,9 @@ mod tests {
             Ok(Command::Mail {
                 parameters: MailParameters {
                     size: 5,
-                    eight_bit: true
+                    eight_bit: true,
+                    auth: false,
+                    any: true
                 },
                 ..
             })
@@ -218,6 +227,8 @@ mod tests {
         assert_eq!(parse(b"RCPT TO:<a@b> NOTIFY=NEVER"), Err(Syntax::Parameter("NOTIFY".into())));
         assert_eq!(parse(b"RCPT TO:<a@b>x"), Err(Syntax::Address(AddressError::Brackets)));
         assert_eq!(parse(b"GET / HTTP/1.1"), Err(Syntax::Http));
+        assert_eq!(parse(b"EXPN staff"), Err(Syntax::NotImplemented));
+        assert_eq!(parse(b"BDAT 5 LAST"), Err(Syntax::Unknown), "CHUNKING is not offered");
         assert_eq!(parse(b"DATA x"), Err(Syntax::Argument("no argument is allowed")));
         assert_eq!(parse(b"\xff\xfe"), Err(Syntax::Unknown));
         assert!(parse(b"MAIL FROM:<a@b> SIZE=x").is_err());

@@ -2,5 +2,6 @@
 
 pub mod command;
 pub mod dot;
+pub mod extension;
 pub mod reply;
 pub mod server;

@@ -9,7 +9,6 @@ use super::operation::{NewAccount, Operation};
 use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
-use crate::limits;
 use crate::record::{Malformed, Reader, Record};
 
 /// An account.
@@ -40,8 +39,8 @@ pub struct PackEnd {
 
 impl PackEnd {
     /// Gives a frame of so many octets its place: the next pack when this one is full.
-    pub fn take(&mut self, octets: u64) -> PackEnd {
-        if self.len > 0 && self.len + octets > limits::PACK_BYTES {
+    pub fn take(&mut self, octets: u64, pack_bytes: u64) -> PackEnd {
+        if self.len > 0 && self.len + octets > pack_bytes {
             *self = PackEnd {
                 pack: self.pack + 1,
                 len: 0,
@@ -65,6 +64,11 @@ impl Account {
             mailboxes: BTreeMap::new(),
             inbox: None,
         }
+    }
+
+    /// Whether the record that made it has been applied: every account has an INBOX.
+    pub fn is_made(&self) -> bool {
+        self.inbox.is_some()
     }
 
     /// One of its mailboxes.

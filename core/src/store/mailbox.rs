@@ -80,6 +80,11 @@ impl Mailbox {
         self.uid_next
     }
 
+    /// The last record applied, published or not.
+    pub fn last_lsn(&self) -> Lsn {
+        self.last_lsn
+    }
+
     /// What sessions see.
     pub fn published(&self) -> &Arc<Version> {
         &self.published
@@ -103,10 +108,7 @@ impl Mailbox {
             .changes
             .iter()
             .filter(|change| change.lsn > since && change.lsn <= self.published.lsn);
-        Changes::List {
-            changes: newer.cloned().collect(),
-            newest: self.published.clone(),
-        }
+        Changes::List(newer.cloned().collect(), self.published.clone())
     }
 
     /// Whether these keywords fit the table beside those it has.

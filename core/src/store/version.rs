@@ -167,13 +167,8 @@ pub enum ChangeKind {
 /// What has changed since a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Changes {
-    /// Every change since.
-    List {
-        /// In order.
-        changes: Arc<[Change]>,
-        /// The newest version.
-        newest: Arc<Version>,
-    },
+    /// Every change since, and the newest version.
+    List(Arc<[Change]>, Arc<Version>),
     /// Too long ago for the list: compare your version with this one.
     Diff(Arc<Version>),
 }

@@ -12,11 +12,14 @@ use pillarbox_tests::rng::Rng;
 use super::workload::Sizes;
 use super::world::{Counters, Lie, State, World};
 
-/// The smallest ring, so that laps and checkpoints are many.
+/// The smallest of everything, so that laps, checkpoints, new packs and compactions are many.
 pub const SETTINGS: Settings = Settings {
     ring_bytes: 8 * 32 * 1024,
     free_bytes_min: 0,
     free_percent_min: 0,
+    unsettled_bytes: 48 * 1024,
+    pack_bytes: 40 * 1024,
+    index_log_bytes: 4 * 1024,
 };
 
 #[test]
@@ -43,6 +46,8 @@ fn t1_crash_anywhere() {
         (counters.unacknowledged_kept, "unacknowledged requests kept"),
         (counters.laps, "laps of the ring"),
         (counters.clean_stops, "clean stops"),
+        (counters.compactions, "compactions of an index"),
+        (counters.packs, "packs begun"),
     ] {
         assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
     }

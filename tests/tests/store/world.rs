@@ -23,8 +23,14 @@ use super::workload::{self, Sizes};
 pub enum Lie {
     /// None: everything is as it should be.
     None,
-    /// `DataSync` says done and does nothing.
-    NoDataSync,
+    /// `DataSync` of the ring says done and does nothing.
+    NoRingSync,
+    /// `DataSync` of the checkpoint's slot says done and does nothing.
+    NoSlotSync,
+    /// `Sync` says done and does nothing.
+    NoSync,
+    /// The journal's end is not made firm at start.
+    NoFirmEnd,
     /// `SyncAll` says done and does nothing.
     NoSyncAll,
     /// `SyncDir` says done and does nothing.
@@ -37,8 +43,11 @@ pub enum Lie {
     CheckpointFirst,
 }
 
-pub const LIES: [Lie; 6] = [
-    Lie::NoDataSync,
+pub const LIES: [Lie; 9] = [
+    Lie::NoRingSync,
+    Lie::NoSlotSync,
+    Lie::NoSync,
+    Lie::NoFirmEnd,
     Lie::NoSyncAll,
     Lie::NoSyncDir,
     Lie::AckBeforeSync,
@@ -68,6 +77,7 @@ pub struct Counters {
     pub checkpoints: u64,
     pub clean_stops: u64,
     pub compactions: u64,
+    pub packs: u64,
     pub refused: u64,
     pub stops: u64,
 }
@@ -90,6 +100,7 @@ impl Counters {
             checkpoints,
             clean_stops,
             compactions,
+            packs,
             refused,
             stops,
         } = other;
@@ -108,6 +119,7 @@ impl Counters {
         self.checkpoints += checkpoints;
         self.clean_stops += clean_stops;
         self.compactions += compactions;
+        self.packs += packs;
         self.refused += refused;
         self.stops += stops;
     }
@@ -314,7 +326,8 @@ impl World {
                 self.performed.push(then.answer(DiskReply(Ok(DiskValue::Done))));
                 return;
             }
-            Lie::None | Lie::NoDataSync | Lie::NoSyncAll | Lie::NoSyncDir | Lie::CheckpointFirst => false,
+            Lie::None | Lie::NoRingSync | Lie::NoSlotSync | Lie::NoSync | Lie::NoFirmEnd => false,
+            Lie::NoSyncAll | Lie::NoSyncDir | Lie::CheckpointFirst => false,
         };
         let then = if early {
             self.performed.push(then.answer(DiskReply(Ok(DiskValue::Done))));
@@ -349,6 +362,10 @@ impl World {
                 self.last_segment.clone_from(&path.0);
             }
         }
+        if let (Lane::Settle, DiskOp::Write { path, offset: 0, .. }) = (lane, &op) {
+            self.counters.packs += u64::from(path.0.ends_with(".pack"));
+            self.counters.compactions += u64::from(path.0.contains("index.") && !path.0.ends_with(".0"));
+        }
         let done = self.on_disk(&op);
         if op == DiskOp::DataSync(layout::checkpoint()) {
             self.counters.checkpoints += u64::from(self.state != State::Starting);
@@ -364,9 +381,10 @@ impl World {
 
     fn on_disk(&mut self, op: &DiskOp) -> DiskDone {
         let lied = match (self.lie, op) {
-            (Lie::NoDataSync, DiskOp::DataSync(_))
-            | (Lie::NoSyncAll, DiskOp::SyncAll)
-            | (Lie::NoSyncDir, DiskOp::SyncDir(_)) => true,
+            (Lie::NoRingSync, DiskOp::DataSync(path)) => *path != layout::checkpoint(),
+            (Lie::NoSlotSync, DiskOp::DataSync(path)) => *path == layout::checkpoint(),
+            (Lie::NoFirmEnd, DiskOp::DataSync(_)) => self.state == State::Starting,
+            (Lie::NoSync, DiskOp::Sync(_)) | (Lie::NoSyncAll, DiskOp::SyncAll) | (Lie::NoSyncDir, DiskOp::SyncDir(_)) => true,
             _ => false,
         };
         if lied { Ok(DiskValue::Done) } else { self.disk.perform(op) }

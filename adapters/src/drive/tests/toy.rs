@@ -150,9 +150,10 @@ impl Machine for Toy {
 impl Toy {
     /// One that breaks the contract: its deadline never moves.
     pub(super) fn spinning() -> Toy {
-        let mut toy = Toy::default();
-        toy.spins = true;
-        toy
+        Toy {
+            spins: true,
+            ..Toy::default()
+        }
     }
 
     fn obey(&mut self, command: u8) {

@@ -40,10 +40,11 @@ impl Handles {
         (found, table.epoch)
     }
 
-    /// Keeps an opened file, unless a path has been forgotten since `epoch`.
+    /// Keeps an opened file, unless a path has been forgotten since `epoch`. Files at the root are not the store's alone:
+    /// another process may replace them (`accounts`), so they are opened each time.
     pub(super) fn keep(&self, path: &DiskPath, file: &Arc<OwnedFd>, epoch: Epoch) {
         let mut table = self.table();
-        if table.epoch != epoch {
+        if table.epoch != epoch || !path.0.contains('/') {
             return;
         }
         let used = table.uses;

@@ -1,76 +1,84 @@
-//! APPEND up to its message (RFC 9051 §6.3.12).
+//! APPEND: its head, which stands before the message.
 
-use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::parser::{Parser, Wrong};
-use crate::message::date::parse_internal;
-use crate::store::{Flags, MailboxName};
+use super::cursor::{Cursor, Wrong};
+use super::{Command, Tag};
+use crate::imap::frame::Framed;
+use crate::imap::{flag, mailbox_name, response};
+use crate::message::date;
+use crate::store::Flags;
 use crate::time::UnixTime;
 
-/// What stands before the message.
+const MESSAGE_EXPECTED: Wrong = "APPEND: the message is expected as a literal, after login";
+
+/// What stands before a literal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Append {
-    /// The command's tag.
-    pub tag: String,
-    /// Where to.
-    pub mailbox: MailboxName,
-    /// First system flags.
-    pub flags: Flags,
-    /// First keywords.
-    pub keywords: Vec<Arc<str>>,
-    /// INTERNALDATE.
-    pub date: Option<UnixTime>,
+pub enum AppendHead {
+    /// Another command, or APPEND whose mailbox is the literal.
+    Other,
+    /// APPEND whose message is the literal.
+    Message(Tag, Command),
+    /// APPEND that can become nothing right.
+    Wrong(&'static str),
 }
 
-/// Reads a command up to and with the announcement of its message: `None` when this is no APPEND, or not that far.
-///
-/// ```text
-/// append = "APPEND" SP mailbox SP [flag-list SP] [date-time SP] literal
-/// ```
-pub fn parse_head(text: &[u8]) -> Option<Append> {
-    let (tag, rest) = super::parse_tag(text)?;
-    let mut parser = Parser::new(rest);
-    if !parser.word("APPEND ") {
-        return None;
+/// Reads a command up to the `{` of a literal:
+/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal` (RFC 3501 §6.3.11)
+pub fn parse_head(framed: Framed<'_>) -> AppendHead {
+    let mut cursor = Cursor::new(&framed);
+    let Ok(tag) = cursor.tag() else {
+        return AppendHead::Other;
+    };
+    if !cursor.eat(b' ') || cursor.keyword() != b"APPEND" || !cursor.eat(b' ') || cursor.at_end() {
+        return AppendHead::Other;
     }
-    head(&mut parser, tag).ok()
+    match head(&mut cursor) {
+        Ok(command) => AppendHead::Message(tag, command),
+        Err(wrong) => AppendHead::Wrong(wrong),
+    }
 }
 
-fn head(parser: &mut Parser<'_>, tag: String) -> Result<Append, Wrong> {
-    let mailbox = parser.mailbox()?;
-    parser.space()?;
-    let (flags, keywords) = if parser.peek() == Some(b'(') {
-        let flags = parser.flags()?;
-        parser.space()?;
-        flags
-    } else {
-        Default::default()
+fn head(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    let mailbox = mailbox_name::parse(&cursor.astring()?)?;
+    cursor.space()?;
+    let (flags, keywords) = match cursor.peek() {
+        Some(b'(') => {
+            let list = flag::parse_list(cursor)?;
+            cursor.space()?;
+            list
+        }
+        Some(_) | None => (Flags::default(), Vec::new()),
     };
-    let date = if parser.peek() == Some(b'"') {
-        let date = parse_internal(&parser.string()?).ok_or("the date is malformed")?;
-        parser.space()?;
-        Some(date)
-    } else {
-        None
+    let date = match cursor.peek() {
+        Some(b'"') => {
+            let date = internal_date(&cursor.quoted()?).ok_or("APPEND: the date-time is wrong")?;
+            cursor.space()?;
+            Some(date)
+        }
+        Some(_) | None => None,
     };
-    // The announcement, and nothing behind it.
-    if !parser.take(b'{') {
-        return Err("the message is missing");
+    if !cursor.at_end() {
+        return Err(MESSAGE_EXPECTED);
     }
-    parser.take_while(|byte| byte.is_ascii_digit());
-    parser.take(b'+');
-    let announced = parser.take(b'}') && parser.take(b'\r') && parser.take(b'\n') && parser.rest().is_empty();
-    if announced {
-        Ok(Append {
-            tag,
-            mailbox,
-            flags,
-            keywords,
-            date,
-        })
-    } else {
-        Err("the message is missing")
+    Ok(Command::Append {
+        mailbox,
+        flags,
+        keywords,
+        date,
+    })
+}
+
+/// A date-time that can be told again in UTC: its year has four digits there too.
+fn internal_date(text: &[u8]) -> Option<UnixTime> {
+    let date = date::parse_internal(text)?;
+    (date == response::fetch::tellable(date)).then_some(date)
+}
+
+/// Why an APPEND that was framed as a command is wrong: the framer offers its message before that, once someone is logged in.
+pub(super) fn why_not(cursor: &mut Cursor<'_>) -> Wrong {
+    if cursor.space().is_err() {
+        return "APPEND: a mailbox is expected";
     }
+    head(cursor).err().unwrap_or(MESSAGE_EXPECTED)
 }

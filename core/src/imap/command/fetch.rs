@@ -1,132 +1,149 @@
-//! FETCH items (RFC 3501 §6.4.5).
+//! FETCH: its items and sections.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::parser::{Parser, Wrong};
-use super::{FetchItem, Section, SectionText};
+use super::cursor::{Cursor, Wrong, ascii};
+use super::{Command, FetchItem, Section, SectionText};
 use crate::limits;
 
-/// `fetch-att / macro / "(" fetch-att *(SP fetch-att) ")"`: macros expanded, duplicates removed (S34).
-pub(super) fn items(parser: &mut Parser<'_>) -> Result<Vec<FetchItem>, Wrong> {
-    let items = if parser.peek() == Some(b'(') {
-        parser.list(item)?
-    } else if let Some(items) = expanded(parser) {
-        items
+/// `fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")")`
+/// (RFC 3501 §6.4.5)
+pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Result<Command, Wrong> {
+    cursor.space().map_err(|_| "FETCH: a sequence set is expected")?;
+    let set = cursor.sequence_set()?;
+    cursor.space().map_err(|_| "FETCH: items are expected")?;
+    let items = if cursor.eat(b'(') {
+        item_list(cursor)?
     } else {
-        alloc::vec![item(parser)?]
+        macro_or_item(cursor)?
     };
-    if items.is_empty() {
-        return Err("FETCH asks for nothing");
-    }
-    let mut single: Vec<FetchItem> = Vec::with_capacity(items.len());
-    for item in items {
-        if !single.contains(&item) {
-            single.push(item);
+    Ok(Command::Fetch { set, items, uid })
+}
+
+/// Behind its `(`. An item named twice is answered once (S34).
+fn item_list(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Wrong> {
+    let mut items = Vec::new();
+    loop {
+        let name = cursor.keyword();
+        let item = item(cursor, &name)?;
+        if !items.contains(&item) {
+            if items.len() == limits::IMAP_FETCH_ITEMS {
+                return Err("FETCH: too many items");
+            }
+            items.push(item);
         }
-    }
-    Ok(single)
-}
-
-/// `macro = "ALL" / "FULL" / "FAST"`.
-fn expanded(parser: &mut Parser<'_>) -> Option<Vec<FetchItem>> {
-    let fast = [FetchItem::Flags, FetchItem::InternalDate, FetchItem::Rfc822Size];
-    let more: &[FetchItem] = if parser.word("ALL") {
-        &[FetchItem::Envelope]
-    } else if parser.word("FAST") {
-        &[]
-    } else if parser.word("FULL") {
-        &[FetchItem::Envelope, FetchItem::Body]
-    } else {
-        return None;
-    };
-    Some(fast.into_iter().chain(more.iter().cloned()).collect())
-}
-
-fn item(parser: &mut Parser<'_>) -> Result<FetchItem, Wrong> {
-    let name = parser
-        .take_while(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
-        .to_ascii_uppercase();
-    let bracket = parser.peek() == Some(b'[');
-    match (name.as_slice(), bracket) {
-        (b"BODY", true) => section(parser, false),
-        (b"BODY.PEEK", true) => section(parser, true),
-        (b"BODY", false) => Ok(FetchItem::Body),
-        (b"BODYSTRUCTURE", false) => Ok(FetchItem::BodyStructure),
-        (b"ENVELOPE", false) => Ok(FetchItem::Envelope),
-        (b"FLAGS", false) => Ok(FetchItem::Flags),
-        (b"INTERNALDATE", false) => Ok(FetchItem::InternalDate),
-        (b"RFC822", false) => Ok(FetchItem::Rfc822),
-        (b"RFC822.HEADER", false) => Ok(FetchItem::Rfc822Header),
-        (b"RFC822.SIZE", false) => Ok(FetchItem::Rfc822Size),
-        (b"RFC822.TEXT", false) => Ok(FetchItem::Rfc822Text),
-        (b"UID", false) => Ok(FetchItem::Uid),
-        _ => Err("no such FETCH item"),
+        if cursor.eat(b')') {
+            return Ok(items);
+        }
+        cursor.space()?;
     }
 }
 
-/// `section ["<" number "." nz-number ">"]`.
-fn section(parser: &mut Parser<'_>, peek: bool) -> Result<FetchItem, Wrong> {
-    parser.take(b'[');
-    let mut part = Vec::new();
-    while parser.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-        let number = parser.number()?;
-        if number == 0 || part.len() >= limits::MIME_DEPTH {
-            return Err("no such part");
+fn macro_or_item(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Wrong> {
+    let name = cursor.keyword();
+    let mut items = Vec::from([FetchItem::Flags, FetchItem::InternalDate, FetchItem::Rfc822Size]);
+    match name.as_slice() {
+        b"FAST" => Ok(items),
+        b"ALL" => {
+            items.push(FetchItem::Envelope);
+            Ok(items)
         }
-        part.push(number);
-        if !parser.take(b'.') {
-            break;
+        b"FULL" => {
+            items.extend([FetchItem::Envelope, FetchItem::Body]);
+            Ok(items)
         }
-        if parser.peek() == Some(b']') {
-            return Err("a section is malformed");
-        }
+        _ => Ok(Vec::from([item(cursor, &name)?])),
     }
-    let text = if parser.word("HEADER.FIELDS.NOT ") {
-        SectionText::HeaderFieldsNot(names(parser)?)
-    } else if parser.word("HEADER.FIELDS ") {
-        SectionText::HeaderFields(names(parser)?)
-    } else if parser.word("HEADER") {
-        SectionText::Header
-    } else if parser.word("TEXT") {
-        SectionText::Text
-    } else if parser.word("MIME") {
-        if part.is_empty() {
-            return Err("MIME comes behind a part number");
-        }
-        SectionText::Mime
-    } else {
-        SectionText::Whole
-    };
-    if !parser.take(b']') {
-        return Err("a section is malformed");
-    }
-    let mut partial = None;
-    if parser.take(b'<') {
-        let first = parser.number()?;
-        let dot = parser.take(b'.');
-        let length = parser.number()?;
-        if !dot || length == 0 || !parser.take(b'>') {
-            return Err("a partial is malformed");
-        }
-        partial = Some((first, length));
-    }
-    Ok(FetchItem::Section {
-        section: Section { part, text },
-        partial,
-        peek,
+}
+
+/// `fetch-att`, behind its name
+fn item(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<FetchItem, Wrong> {
+    Ok(match name {
+        b"BODY" if cursor.peek() == Some(b'[') => body(cursor, false)?,
+        b"BODY.PEEK" if cursor.peek() == Some(b'[') => body(cursor, true)?,
+        b"BODY" => FetchItem::Body,
+        b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+        b"ENVELOPE" => FetchItem::Envelope,
+        b"FLAGS" => FetchItem::Flags,
+        b"INTERNALDATE" => FetchItem::InternalDate,
+        b"RFC822" => FetchItem::Rfc822,
+        b"RFC822.HEADER" => FetchItem::Rfc822Header,
+        b"RFC822.SIZE" => FetchItem::Rfc822Size,
+        b"RFC822.TEXT" => FetchItem::Rfc822Text,
+        b"UID" => FetchItem::Uid,
+        _ => return Err("FETCH: unknown item"),
     })
 }
 
-/// `header-list = "(" header-fld-name *(SP header-fld-name) ")"`.
-fn names(parser: &mut Parser<'_>) -> Result<Vec<String>, Wrong> {
-    let names = parser.list(Parser::utf8)?;
-    if names.is_empty()
-        || names
-            .iter()
-            .any(|name| name.is_empty() || name.bytes().any(|byte| !(b'!'..=b'~').contains(&byte)))
-    {
-        return Err("a header field's name is missing or malformed");
+/// `"BODY" [".PEEK"] section ["<" number "." nz-number ">"]`
+fn body(cursor: &mut Cursor<'_>, peek: bool) -> Result<FetchItem, Wrong> {
+    let section = section(cursor)?;
+    let mut partial = None;
+    if cursor.eat(b'<') {
+        let first = cursor.number()?;
+        cursor.expect(b'.', "FETCH: a partial is <first.count>")?;
+        partial = Some((first, cursor.nz_number()?));
+        cursor.expect(b'>', "FETCH: a partial is <first.count>")?;
     }
-    Ok(names)
+    Ok(FetchItem::Section { section, partial, peek })
+}
+
+/// `section = "[" [section-spec] "]"`,
+/// `section-spec = section-msgtext / (nz-number *("." nz-number) ["." section-text])`
+fn section(cursor: &mut Cursor<'_>) -> Result<Section, Wrong> {
+    cursor.expect(b'[', "FETCH: a section is expected")?;
+    let mut part = Vec::new();
+    let mut whole = true;
+    while cursor.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+        if part.len() == limits::MIME_DEPTH {
+            return Err("FETCH: too many part numbers");
+        }
+        part.push(cursor.nz_number()?);
+        whole = !cursor.eat(b'.');
+        if whole {
+            break;
+        }
+    }
+    let text = if whole && (!part.is_empty() || cursor.peek() == Some(b']')) {
+        SectionText::Whole
+    } else {
+        section_text(cursor, !part.is_empty())?
+    };
+    cursor.expect(b']', "FETCH: unknown section")?;
+    Ok(Section { part, text })
+}
+
+/// `section-msgtext = "HEADER" / "HEADER.FIELDS" [".NOT"] SP header-list / "TEXT"`, and behind part numbers `"MIME"`
+fn section_text(cursor: &mut Cursor<'_>, of_part: bool) -> Result<SectionText, Wrong> {
+    Ok(match cursor.keyword().as_slice() {
+        b"HEADER" => SectionText::Header,
+        b"HEADER.FIELDS" => SectionText::HeaderFields(header_list(cursor)?),
+        b"HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(header_list(cursor)?),
+        b"TEXT" => SectionText::Text,
+        b"MIME" if of_part => SectionText::Mime,
+        _ => return Err("FETCH: unknown section"),
+    })
+}
+
+/// `header-list = "(" header-fld-name *(SP header-fld-name) ")"`, `header-fld-name = astring`: a field name of RFC 5322, which
+/// has neither spaces nor `:`.
+fn header_list(cursor: &mut Cursor<'_>) -> Result<Vec<String>, Wrong> {
+    cursor.space().map_err(|_| "FETCH: header names are expected")?;
+    cursor.expect(b'(', "FETCH: header names are expected")?;
+    let mut names = Vec::new();
+    loop {
+        let name = cursor.astring()?;
+        if name.is_empty() || !name.iter().all(|byte| byte.is_ascii_graphic() && *byte != b':') {
+            return Err("FETCH: that is no header name");
+        }
+        if names.len() == limits::IMAP_HEADER_FIELDS {
+            return Err("FETCH: too many header names");
+        }
+        names.push(ascii(&name));
+        if cursor.eat(b')') {
+            return Ok(names);
+        }
+        cursor.space()?;
+    }
 }

@@ -1,21 +1,101 @@
 //! IMAP commands as values (RFC 9051 §9, `command`). One parser a family beside this file.
-
-pub mod append;
-mod fetch;
-mod parser;
-#[cfg(test)]
-mod tests;
+//!
+//! No parser here recurses: what nests in these commands nests twice at most, and a third `(` is an error (S31).
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use self::parser::{Parser, Wrong, gather};
-
-use crate::limits;
 use crate::secret::Secret;
-use crate::store::MailboxName;
-use crate::store::request::{FlagChange, FlagHow};
+use crate::store::request::FlagChange;
+use crate::store::{Flags, MailboxName};
+use crate::time::UnixTime;
+
+use super::frame::Framed;
+use cursor::{Cursor, Wrong};
+
+pub mod append;
+pub(super) mod cursor;
+pub mod encode;
+mod fetch;
+mod mailbox;
+mod session;
+mod store;
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Reads a framed command: `command = tag SP (command-any / command-auth / command-nonauth / command-select)`.
+pub fn parse(framed: &Framed<'_>) -> Result<(Tag, Command), Bad> {
+    let mut cursor = Cursor::new(framed);
+    let tag = cursor.tag().map_err(|text| Bad { tag: None, text })?;
+    match command(&mut cursor) {
+        Ok(command) => Ok((tag, command)),
+        Err(text) => Err(Bad { tag: Some(tag), text }),
+    }
+}
+
+/// The tag in front of a command that is not worth parsing: a whole tag with its space.
+pub fn tag_of(text: &[u8]) -> Option<Tag> {
+    let mut cursor = Cursor::new(&Framed { text, literals: &[] });
+    let tag = cursor.tag().ok()?;
+    cursor.space().ok()?;
+    Some(tag)
+}
+
+/// Why a command is BAD.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bad {
+    /// Its tag, if it could be read; else the reply is untagged.
+    pub tag: Option<Tag>,
+    /// What is wrong, for the reply's text.
+    pub text: &'static str,
+}
+
+fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    cursor.space().map_err(|_| "a command is expected behind the tag")?;
+    let parsed = match cursor.keyword().as_slice() {
+        b"CAPABILITY" => Command::Capability,
+        b"NOOP" | b"CHECK" => Command::Noop,
+        b"LOGOUT" => Command::Logout,
+        b"STARTTLS" => Command::StartTls,
+        b"LOGIN" => session::login(cursor)?,
+        b"AUTHENTICATE" => session::authenticate(cursor)?,
+        b"LIST" => mailbox::list(cursor, false)?,
+        b"LSUB" => mailbox::list(cursor, true)?,
+        b"SELECT" => mailbox::select(cursor, false)?,
+        b"EXAMINE" => mailbox::select(cursor, true)?,
+        b"STATUS" => mailbox::status(cursor)?,
+        b"CLOSE" => Command::Close { expunge: true },
+        b"UNSELECT" => Command::Close { expunge: false },
+        b"FETCH" => fetch::fetch(cursor, false)?,
+        b"STORE" => store::store(cursor, false)?,
+        b"EXPUNGE" => Command::Expunge,
+        b"IDLE" => Command::Idle,
+        b"UID" => uid(cursor)?,
+        b"APPEND" => return Err(append::why_not(cursor)),
+        _ => return Err("unknown command"),
+    };
+    cursor.end()?;
+    Ok(parsed)
+}
+
+/// `uid = "UID" SP (fetch / store / "EXPUNGE" SP sequence-set)`
+fn uid(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    cursor.space().map_err(|_| "UID: FETCH, STORE or EXPUNGE is expected")?;
+    match cursor.keyword().as_slice() {
+        b"FETCH" => fetch::fetch(cursor, true),
+        b"STORE" => store::store(cursor, true),
+        b"EXPUNGE" => {
+            cursor.space().map_err(|_| "UID EXPUNGE: a set of UIDs is expected")?;
+            Ok(Command::UidExpunge(cursor.sequence_set()?))
+        }
+        _ => Err("UID: FETCH, STORE or EXPUNGE is expected"),
+    }
+}
+
+/// A command's tag, as the client chose it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag(pub String);
 
 /// A command without its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +114,13 @@ pub enum Command {
         login: String,
         /// The password.
         password: Secret,
+    },
+    /// AUTHENTICATE; the client's responses follow as lines of their own.
+    Authenticate {
+        /// The mechanism, as written.
+        mechanism: String,
+        /// The initial response as sent, in base64 or `=` (RFC 4959).
+        initial: Option<Secret>,
     },
     /// LIST, and LSUB.
     List {
@@ -80,12 +167,16 @@ pub enum Command {
     Expunge,
     /// UID EXPUNGE (RFC 4315).
     UidExpunge(SequenceSet),
-    /// AUTHENTICATE, with its initial response (RFC 4959) still in base64.
-    Authenticate {
-        /// The mechanism's name, in upper case.
-        mechanism: String,
-        /// The initial response; `=` for an empty one.
-        initial: Option<Vec<u8>>,
+    /// APPEND up to its message literal, which is streamed.
+    Append {
+        /// Where to.
+        mailbox: MailboxName,
+        /// First system flags.
+        flags: Flags,
+        /// First keywords.
+        keywords: Vec<Arc<str>>,
+        /// INTERNALDATE, if given.
+        date: Option<UnixTime>,
     },
     /// IDLE (RFC 2177).
     Idle,
@@ -126,17 +217,17 @@ pub enum FetchItem {
     Flags,
     /// INTERNALDATE.
     InternalDate,
-    /// RFC822: BODY[] under its old name.
+    /// RFC822: `BODY[]` under its old name.
     Rfc822,
-    /// RFC822.HEADER: BODY.PEEK[HEADER] under its old name.
+    /// RFC822.HEADER: `BODY.PEEK[HEADER]` under its old name.
     Rfc822Header,
     /// RFC822.SIZE.
     Rfc822Size,
-    /// RFC822.TEXT: BODY[TEXT] under its old name.
+    /// RFC822.TEXT: `BODY[TEXT]` under its old name.
     Rfc822Text,
     /// UID.
     Uid,
-    /// BODY[section]<partial>, BODY.PEEK[section]<partial>.
+    /// `BODY[section]<partial>`, `BODY.PEEK[section]<partial>`.
     Section {
         /// Which part of the message.
         section: Section,
@@ -184,188 +275,4 @@ pub enum SequenceNumber {
     Number(u32),
     /// `*`.
     Last,
-}
-
-/// A command that cannot be carried out as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
-    /// Its tag, if it had one.
-    pub tag: Option<String>,
-    /// What is wrong.
-    pub why: &'static str,
-}
-
-/// `tag = 1*<any ASTRING-CHAR except "+">`, and what follows its space.
-pub fn parse_tag(text: &[u8]) -> Option<(String, &[u8])> {
-    let end = text.iter().position(|byte| *byte == b' ')?;
-    let tag = &text[..end];
-    let allowed = |byte: &u8| (parser::is_atom(*byte) || *byte == b']') && *byte != b'+';
-    let whole = (1..=limits::TAG).contains(&end) && tag.iter().all(allowed);
-    whole.then(|| (tag.iter().map(|byte| char::from(*byte)).collect(), &text[end + 1..]))
-}
-
-/// Reads a framed command.
-///
-/// # Errors
-/// The tag, if there was one, and what is wrong.
-pub fn parse(text: &[u8]) -> Result<(String, Command), Bad> {
-    let Some((tag, rest)) = parse_tag(text) else {
-        return Err(Bad {
-            tag: None,
-            why: "a command begins with a tag",
-        });
-    };
-    let mut parser = Parser::new(rest);
-    match command(&mut parser) {
-        Ok(command) => Ok((tag, command)),
-        Err(why) => Err(Bad { tag: Some(tag), why }),
-    }
-}
-
-fn command(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
-    let name = parser.atom()?;
-    let (name, uid) = match name.as_str() {
-        "UID" => {
-            parser.space()?;
-            (parser.atom()?, true)
-        }
-        _ => (name, false),
-    };
-    let command = match (name.as_str(), uid) {
-        ("CAPABILITY", false) => Command::Capability,
-        ("NOOP" | "CHECK", false) => Command::Noop,
-        ("LOGOUT", false) => Command::Logout,
-        ("STARTTLS", false) => Command::StartTls,
-        ("EXPUNGE", false) => Command::Expunge,
-        ("IDLE", false) => Command::Idle,
-        ("CLOSE", false) => Command::Close { expunge: true },
-        ("UNSELECT", false) => Command::Close { expunge: false },
-        ("LOGIN", false) => login(parser)?,
-        ("AUTHENTICATE", false) => authenticate(parser)?,
-        ("LIST" | "LSUB", false) => list(parser, name == "LSUB")?,
-        ("SELECT" | "EXAMINE", false) => {
-            parser.space()?;
-            Command::Select {
-                mailbox: parser.mailbox()?,
-                read_only: name == "EXAMINE",
-            }
-        }
-        ("STATUS", false) => status(parser)?,
-        ("FETCH", uid) => {
-            let set = set(parser)?;
-            Command::Fetch {
-                set,
-                items: fetch::items(parser)?,
-                uid,
-            }
-        }
-        ("STORE", uid) => store(parser, uid)?,
-        ("EXPUNGE", true) => {
-            parser.space()?;
-            let text = parser.take_while(|byte| byte > b' ');
-            Command::UidExpunge(SequenceSet::parse(text).ok_or("a set of messages is malformed")?)
-        }
-        ("APPEND", false) => return Err("APPEND needs a mailbox and a message as a literal"),
-        _ => return Err("unknown command, or one that this version does not have"),
-    };
-    parser.end()?;
-    Ok(command)
-}
-
-fn set(parser: &mut Parser<'_>) -> Result<SequenceSet, Wrong> {
-    parser.space()?;
-    let text = parser.take_while(|byte| byte > b' ');
-    let set = SequenceSet::parse(text).ok_or("a set of messages is malformed")?;
-    parser.space()?;
-    Ok(set)
-}
-
-/// `login = "LOGIN" SP userid SP password`.
-fn login(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
-    parser.space()?;
-    let login = parser.utf8()?;
-    parser.space()?;
-    Ok(Command::Login {
-        login,
-        password: Secret::new(parser.utf8()?),
-    })
-}
-
-/// `authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]`.
-fn authenticate(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
-    parser.space()?;
-    let mechanism = parser.atom()?;
-    let initial = if parser.take(b' ') {
-        Some(parser.take_while(|byte| byte > b' ').to_vec())
-    } else {
-        None
-    };
-    Ok(Command::Authenticate { mechanism, initial })
-}
-
-/// `list = "LIST" SP mailbox SP list-mailbox`.
-fn list(parser: &mut Parser<'_>, lsub: bool) -> Result<Command, Wrong> {
-    parser.space()?;
-    let reference = parser.list_mailbox()?;
-    parser.space()?;
-    Ok(Command::List {
-        reference,
-        pattern: parser.list_mailbox()?,
-        lsub,
-    })
-}
-
-/// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`.
-fn status(parser: &mut Parser<'_>) -> Result<Command, Wrong> {
-    parser.space()?;
-    let mailbox = parser.mailbox()?;
-    parser.space()?;
-    let items = parser.list(|parser| match parser.atom()?.as_str() {
-        "MESSAGES" => Ok(StatusItem::Messages),
-        "RECENT" => Ok(StatusItem::Recent),
-        "UIDNEXT" => Ok(StatusItem::UidNext),
-        "UIDVALIDITY" => Ok(StatusItem::UidValidity),
-        "UNSEEN" => Ok(StatusItem::Unseen),
-        _ => Err("no such STATUS item"),
-    })?;
-    if items.is_empty() {
-        Err("STATUS asks for nothing")
-    } else {
-        Ok(Command::Status { mailbox, items })
-    }
-}
-
-/// `store = "STORE" SP sequence-set SP store-att-flags`.
-fn store(parser: &mut Parser<'_>, uid: bool) -> Result<Command, Wrong> {
-    let set = set(parser)?;
-    let how = if parser.take(b'+') {
-        FlagHow::Add
-    } else if parser.take(b'-') {
-        FlagHow::Remove
-    } else {
-        FlagHow::Replace
-    };
-    if !parser.word("FLAGS") {
-        return Err("STORE changes FLAGS");
-    }
-    let silent = parser.word(".SILENT");
-    parser.space()?;
-    let (flags, keywords) = if parser.peek() == Some(b'(') {
-        parser.flags()?
-    } else {
-        let mut list = alloc::vec![parser.flag()?];
-        while parser.take(b' ') {
-            if list.len() >= limits::LIST_ITEMS {
-                return Err("the list is too long");
-            }
-            list.push(parser.flag()?);
-        }
-        gather(list)
-    };
-    Ok(Command::Store {
-        set,
-        change: FlagChange { how, flags, keywords },
-        silent,
-        uid,
-    })
 }

@@ -1,255 +1,435 @@
-use alloc::string::ToString;
+extern crate std;
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 use proptest::prelude::*;
 
+use super::encode::encode;
 use super::*;
-use crate::imap::frame::{Budget, Framed, Framer};
+use crate::imap::frame::{Event, Framer};
+use crate::limits;
+use crate::store::request::FlagHow;
 
-const BUDGET: Budget = Budget {
-    command: 16 * 1024,
-    non_synchronising: 4096,
-};
-
-fn ok(text: &str) -> Command {
-    parse(text.as_bytes()).unwrap_or_else(|bad| panic!("{text}: {}", bad.why)).1
+/// The command in these bytes, by way of the framer.
+fn read(bytes: &[u8]) -> Result<(Tag, Command), Bad> {
+    let mut framer = Framer::new();
+    framer.log_in();
+    framer.receive(bytes);
+    loop {
+        match framer.poll().expect("a whole command") {
+            Event::Command(framed) => return parse(&framed),
+            Event::Message { tag, command, .. } => return Ok((tag, command)),
+            Event::Refused(bad) => return Err(bad),
+            Event::Continue => {}
+            Event::MessageEnd | Event::Line(_) => panic!("neither was asked for"),
+        }
+    }
 }
 
-fn bad(text: &str) -> Bad {
-    parse(text.as_bytes()).expect_err(text)
+fn command_of(line: &str) -> Command {
+    let (tag, command) = read(format!("A1 {line}\r\n").as_bytes()).unwrap_or_else(|bad| panic!("{line}: {}", bad.text));
+    assert_eq!(tag.0, "A1");
+    command
+}
+
+fn items_of(line: &str) -> Vec<FetchItem> {
+    match command_of(line) {
+        Command::Fetch { items, .. } => items,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn section(part: &[u32], text: SectionText, peek: bool) -> FetchItem {
+    let section = Section {
+        part: part.to_vec(),
+        text,
+    };
+    FetchItem::Section {
+        section,
+        partial: None,
+        peek,
+    }
 }
 
 #[test]
-fn commands() {
-    assert_eq!(ok("a CAPABILITY"), Command::Capability);
-    assert_eq!(
-        ok("a login \"j s\" {3}\r\nabc"),
-        Command::Login {
-            login: "j s".into(),
-            password: Secret::new("abc".into())
-        }
-    );
-    assert_eq!(
-        ok("a SELECT inbox"),
-        Command::Select {
-            mailbox: MailboxName("INBOX".into()),
-            read_only: false
-        }
-    );
-    assert_eq!(
-        ok("a EXAMINE Entw&APw-rfe"),
-        Command::Select {
-            mailbox: MailboxName("Entwürfe".into()),
-            read_only: true
-        }
-    );
-    assert_eq!(
-        ok("a LIST \"\" %"),
-        Command::List {
-            reference: "".into(),
-            pattern: "%".into(),
-            lsub: false
-        }
-    );
-    assert!(matches!(
-        ok("a FETCH 2:4,7 (BODY[1.2.MIME]<0.10> RFC822.SIZE)"),
-        Command::Fetch { uid: false, .. }
-    ));
-    assert!(matches!(
-        ok("a STORE 1 +FLAGS.SILENT \\Seen key"),
-        Command::Store { silent: true, .. }
-    ));
-    assert!(matches!(ok("a STORE 1 FLAGS ()"), Command::Store { silent: false, .. }));
-    let Command::Fetch { items, .. } = ok("a FETCH 1 FULL") else {
-        panic!()
+fn commands_of_rfc_3501() {
+    let select = |name: &str, read_only| Command::Select {
+        mailbox: MailboxName(name.into()),
+        read_only,
     };
-    assert_eq!(items.len(), 5);
-    let Command::Fetch { items, .. } = ok("a FETCH 1 (UID UID BODY[] BODY[])") else {
-        panic!()
+    assert_eq!(command_of("capability"), Command::Capability);
+    assert_eq!(command_of("CHECK"), Command::Noop);
+    assert_eq!(command_of("SELECT INBOX"), select("INBOX", false));
+    assert_eq!(command_of("examine \"blurdy bloop\""), select("blurdy bloop", true));
+    assert_eq!(command_of("SELECT {5}\r\ninbox"), select("INBOX", false));
+    assert_eq!(command_of("CLOSE"), Command::Close { expunge: true });
+    assert_eq!(
+        command_of("LOGIN SMITH SES]AME"),
+        command_of("LOGIN \"SMITH\" {7+}\r\nSES]AME")
+    );
+    let list = |reference: &str, pattern: &str, lsub| Command::List {
+        reference: reference.into(),
+        pattern: pattern.into(),
+        lsub,
     };
-    assert_eq!(items.len(), 2, "s34: duplicates go");
+    assert_eq!(command_of("LIST ~/Mail/ %"), list("~/Mail/", "%", false));
+    assert_eq!(
+        command_of("LSUB \"#news.\" \"comp.mail.*\""),
+        list("#news.", "comp.mail.*", true)
+    );
+    assert_eq!(command_of("LIST \"\" \"\""), list("", "", false));
+    assert_eq!(command_of("LIST \"\" &U,BTFw-*"), list("", "台北*", false));
+    assert_eq!(
+        command_of("STATUS blurdybloop (UIDNEXT MESSAGES uidnext)"),
+        Command::Status {
+            mailbox: MailboxName("blurdybloop".into()),
+            items: vec![StatusItem::UidNext, StatusItem::Messages],
+        }
+    );
+    assert_eq!(
+        command_of("APPEND saved-messages (\\Seen $Junk) \"17-Jul-1996 02:44:25 -0700\" {310}"),
+        Command::Append {
+            mailbox: MailboxName("saved-messages".into()),
+            flags: Flags::SEEN,
+            keywords: vec!["$Junk".into()],
+            date: Some(UnixTime::from_seconds(837_596_665)),
+        }
+    );
+    let Command::Store { change, silent, uid, .. } = command_of("UID STORE 2:4 +flags.silent (\\Deleted \\DELETED a A)") else {
+        panic!("STORE");
+    };
+    assert_eq!(
+        (change.how, change.flags, change.keywords.len(), silent, uid),
+        (FlagHow::Add, Flags::DELETED, 1, true, true)
+    );
+    assert_eq!(command_of("STORE 1 FLAGS \\Seen b"), command_of("STORE 1 FLAGS (\\seen b)"));
+    assert_eq!(command_of("STORE 1 FLAGS ()"), command_of("STORE 1 FLAGS ()"));
 }
 
 #[test]
-fn malformed_commands_keep_their_tag() {
-    for text in [
-        "a FOO",
-        "a FETCH 0 FLAGS",
-        "a FETCH 1 BODY[MIME]",
-        "a FETCH 1 BODY[1.]",
-        "a FETCH 1 BODY[]<1.0>",
-        "a FETCH 1 ()",
-        "a STORE 1 FLAGS (\\Recent)",
-        "a STATUS INBOX ()",
-        "a LOGIN x",
-        "a NOOP x",
-        "a SELECT \"a",
-        "a SELECT &bad",
-        "a SELECT \"\"",
-        "a SELECT a\u{7f}",
-        "a FETCH 1:2:3 FLAGS",
-        "a FETCH 4294967296 FLAGS",
-        "a SELECT {3}\r\na\0b",
-        "a UID NOOP",
-        "a FETCH 1 BODY.PEEK",
-        "a APPEND INBOX",
+fn fetch_items() {
+    use FetchItem::*;
+    assert_eq!(items_of("FETCH 1 FULL"), [Flags, InternalDate, Rfc822Size, Envelope, Body]);
+    assert_eq!(items_of("FETCH 1 fast"), [Flags, InternalDate, Rfc822Size]);
+    assert_eq!(items_of("FETCH 1 ALL"), [Flags, InternalDate, Rfc822Size, Envelope]);
+    assert_eq!(items_of("UID FETCH 1:* (FLAGS UID flags)"), [Flags, Uid]);
+    assert_eq!(items_of("FETCH 1 BODY"), [Body]);
+    assert_eq!(
+        items_of("FETCH 1 (RFC822 RFC822.HEADER RFC822.TEXT BODYSTRUCTURE)"),
+        [Rfc822, Rfc822Header, Rfc822Text, BodyStructure]
+    );
+    assert_eq!(items_of("FETCH 1 BODY[]"), [section(&[], SectionText::Whole, false)]);
+    assert_eq!(
+        items_of("FETCH 1 BODY.PEEK[4.2.1]"),
+        [section(&[4, 2, 1], SectionText::Whole, true)]
+    );
+    assert_eq!(
+        items_of("FETCH 1 body[4.2.2.mime]"),
+        [section(&[4, 2, 2], SectionText::Mime, false)]
+    );
+    assert_eq!(items_of("FETCH 1 BODY[HEADER]"), [section(&[], SectionText::Header, false)]);
+    assert_eq!(items_of("FETCH 1 BODY[1.TEXT]"), [section(&[1], SectionText::Text, false)]);
+    let names = vec!["DATE".to_string(), "FROM".to_string(), "x{y".to_string()];
+    assert_eq!(
+        items_of("FETCH 1 (BODY[HEADER.FIELDS (DATE \"FROM\" {3+}\r\nx{y)])"),
+        [section(&[], SectionText::HeaderFields(names.clone()), false)]
+    );
+    assert_eq!(
+        items_of("FETCH 1 BODY[3.HEADER.FIELDS.NOT (DATE FROM \"x{y\")]"),
+        [section(&[3], SectionText::HeaderFieldsNot(names), false)]
+    );
+    let FetchItem::Section { partial, .. } = &items_of("FETCH 1 BODY[]<0.2048>")[0] else {
+        panic!("a section");
+    };
+    assert_eq!(*partial, Some((0, 2048)));
+}
+
+#[test]
+fn bad_names_what_is_wrong() {
+    for (line, tag, text) in [
+        ("", None, "a tag is expected"),
+        ("a+b NOOP", Some("a"), "a command is expected behind the tag"),
+        ("a", Some("a"), "a command is expected behind the tag"),
+        ("a ", Some("a"), "unknown command"),
+        ("a  NOOP", Some("a"), "unknown command"),
+        ("a COPY 1 x", Some("a"), "unknown command"),
+        ("a NOOP ", Some("a"), "nothing more is expected behind this command"),
+        ("a LOGIN x", Some("a"), "LOGIN: a password is expected"),
+        ("a LOGIN x y z", Some("a"), "nothing more is expected behind this command"),
+        ("a LOGIN \"x y", Some("a"), "quoted string is not closed"),
+        (
+            "a LOGIN \"x\\y\" z",
+            Some("a"),
+            "only \" and \\ are escaped in a quoted string",
+        ),
+        ("a LOGIN {3}x y", Some("a"), "a literal is announced at the end of a line"),
+        ("a LOGIN x {1+}\r\n\0", Some("a"), "NUL in a literal"),
+        ("a LOGIN x {1+}\r\n\u{e9}", Some("a"), "LOGIN: the password is not UTF-8"),
+        ("a SELECT \"\"", Some("a"), "mailbox name has an empty level"),
+        (
+            "a SELECT x (CONDSTORE)",
+            Some("a"),
+            "nothing more is expected behind this command",
+        ),
+        (
+            "a FETCH 0 FLAGS",
+            Some("a"),
+            "a sequence set is expected: numbers from 1, `*`, `a:b`, joined by `,`",
+        ),
+        ("a FETCH 1 ()", Some("a"), "FETCH: unknown item"),
+        ("a FETCH 1 (ALL)", Some("a"), "FETCH: unknown item"),
+        ("a FETCH 1 (FLAGS", Some("a"), "one space is expected"),
+        ("a FETCH 1 BODY.PEEK", Some("a"), "FETCH: unknown item"),
+        ("a FETCH 1 BODY[MIME]", Some("a"), "FETCH: unknown section"),
+        ("a FETCH 1 BODY[1.]", Some("a"), "FETCH: unknown section"),
+        ("a FETCH 1 BODY[0]", Some("a"), "a number from 1 is expected"),
+        ("a FETCH 1 BODY[]<0.0>", Some("a"), "a number from 1 is expected"),
+        ("a FETCH 1 BODY[HEADER.FIELDS ()]", Some("a"), "a string is expected"),
+        (
+            "a FETCH 1 BODY[HEADER.FIELDS (\"a b\")]",
+            Some("a"),
+            "FETCH: that is no header name",
+        ),
+        ("a STORE 1 FLAGS (\\Recent)", Some("a"), "unknown system flag"),
+        (
+            "a STORE 1 FLAG (\\Seen)",
+            Some("a"),
+            "STORE: FLAGS, +FLAGS or -FLAGS is expected",
+        ),
+        (
+            "a APPEND x \"31-Dec-9999 23:59:59 -0100\" {3}",
+            Some("a"),
+            "APPEND: the date-time is wrong",
+        ),
+        ("a UID NOOP", Some("a"), "UID: FETCH, STORE or EXPUNGE is expected"),
+        ("a STATUS x ()", Some("a"), "STATUS: unknown item"),
     ] {
-        assert_eq!(bad(text).tag.as_deref(), Some("a"), "{text}");
-    }
-    for text in ["", "a", "+ NOOP", " NOOP", "a+b NOOP", "(x NOOP", "* NOOP"] {
-        assert_eq!(bad(text).tag, None, "{text}");
+        let mut bytes: Vec<u8> = line.chars().map(|c| c as u8).collect();
+        bytes.extend_from_slice(b"\r\n");
+        let bad = read(&bytes).expect_err(line);
+        assert_eq!((bad.tag.as_ref().map(|tag| tag.0.as_str()), bad.text), (tag, text), "{line}");
     }
 }
 
-/// S31: a million parentheses are a clean refusal, on a small stack.
 #[test]
-fn s31_parentheses() {
-    extern crate std;
-    let run = || {
-        for text in [
-            "a FETCH 1 ".to_string() + &"(".repeat(1_000_000),
-            "a LIST \"\" ".to_string() + &"(".repeat(1_000_000),
-            "(".repeat(1_000_000),
-        ] {
-            assert!(parse(text.as_bytes()).is_err());
+fn s31_a_million_parentheses_in_64_kib_of_stack() {
+    let deep = |open: &str| format!("a {open}{}\r\n", "(".repeat(1_000_000));
+    let lines = [
+        "",
+        "FETCH 1 ",
+        "FETCH 1 (BODY[HEADER.FIELDS ",
+        "STORE 1 FLAGS ",
+        "SEARCH ",
+        "LIST ",
+        "STATUS x ",
+    ]
+    .map(deep);
+    let check = move || {
+        for line in &lines {
+            assert_eq!(read(line.as_bytes()).unwrap_err().tag, Some(Tag("a".into())));
         }
     };
     std::thread::Builder::new()
         .stack_size(64 * 1024)
-        .spawn(run)
+        .spawn(check)
         .unwrap()
         .join()
         .unwrap();
 }
 
-/// S33: sets are never expanded.
 #[test]
-fn s33_sequence_sets() {
-    let set = SequenceSet::parse(b"4294967295:1,5,3:*,*").unwrap();
-    assert_eq!(set.intervals(10), [(1, u32::MAX)]);
-    let many = (0..100_000u32).map(|n| (n * 2 + 1).to_string()).collect::<Vec<_>>().join(",");
-    assert_eq!(SequenceSet::parse(many.as_bytes()).unwrap().intervals(1).len(), 100_000);
-    assert!(SequenceSet::parse((many + ",9").as_bytes()).is_none(), "there is a limit");
-    assert_eq!(
-        SequenceSet::parse(b"2:4,7,9,12:*").unwrap().intervals(15),
-        [(2, 4), (7, 7), (9, 9), (12, 15)]
-    );
-    assert_eq!(SequenceSet::parse(b"*:4,5:7").unwrap().intervals(10), [(4, 10)]);
-    for bad in ["", ",", "1,", "0", "01", "1:", ":1", "1:2:3", "a", "-1", "1 2"] {
-        assert!(SequenceSet::parse(bad.as_bytes()).is_none(), "{bad}");
+fn s34_items_are_deduplicated_and_capped() {
+    let same = format!("FETCH 1:* ({}BODY[])", "BODY[] ".repeat(100_000));
+    assert_eq!(items_of(&same).len(), 1);
+    let many: Vec<String> = (1..=limits::IMAP_FETCH_ITEMS + 1)
+        .map(|part| format!("BODY[{part}]"))
+        .collect();
+    let bad = read(format!("a FETCH 1 ({})\r\n", many.join(" ")).as_bytes()).unwrap_err();
+    assert_eq!(bad.text, "FETCH: too many items");
+    let deep = |depth: usize| format!("FETCH 1 BODY[{}1]", "1.".repeat(depth - 1));
+    assert_eq!(items_of(&deep(limits::MIME_DEPTH)).len(), 1);
+    let bad = read(format!("a {}\r\n", deep(limits::MIME_DEPTH + 1)).as_bytes()).unwrap_err();
+    assert_eq!(bad.text, "FETCH: too many part numbers");
+}
+
+#[test]
+fn s30_lists_of_small_things_are_capped() {
+    for line in [
+        format!("a FETCH 1 BODY[HEADER.FIELDS ({}a)]\r\n", "a ".repeat(400_000)),
+        format!(
+            "a STORE 1 FLAGS ({}b)\r\n",
+            (0..100_000).map(|n| format!("k{n} ")).collect::<String>()
+        ),
+        format!("a FETCH {}1 FLAGS\r\n", "1,".repeat(400_000)),
+        format!("{} NOOP\r\n", "a".repeat(limits::IMAP_TAG + 1)),
+        format!("a LIST \"\" {}\r\n", "a".repeat(limits::IMAP_MAILBOX_NAME + 1)),
+    ] {
+        assert!(read(line.as_bytes()).is_err());
     }
 }
 
-/// Everything a framer says of an input, in pieces.
-fn frames(input: &[u8], cuts: &[usize]) -> Vec<Framed> {
-    let mut framer = Framer::default();
-    let mut all = Vec::new();
-    let mut from = 0;
-    for cut in cuts.iter().copied().chain([input.len()]) {
-        framer.push(&input[from..cut]);
-        from = cut;
-        loop {
-            match framer.next(BUDGET) {
-                Framed::NeedMore if framer.stream_left() > 0 => {
-                    if framer.stream(7).is_empty() {
-                        break;
-                    }
-                }
-                Framed::NeedMore => break,
-                framed => all.push(framed),
+// --- generated commands -----------------------------------------------------------------------------------------------------
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[ -~]{0,12}", "[^\\x00]{0,12}", "[a\\\\\"\r\n]{0,6}"]
+}
+
+fn mailbox() -> impl Strategy<Value = MailboxName> {
+    let level = "[a-zA-Z&é台😀 \"\\\\{%*.~-]{1,6}";
+    prop_oneof![
+        Just("INBOX".to_string()),
+        prop::collection::vec(level, 1..4).prop_map(|levels| levels.join("/")),
+    ]
+    .prop_map(|name| MailboxName(name.into()))
+}
+
+fn set() -> impl Strategy<Value = SequenceSet> {
+    let number = prop_oneof![Just(SequenceNumber::Last), (1u32..).prop_map(SequenceNumber::Number)];
+    prop::collection::vec((number.clone(), number), 1..5).prop_map(|ranges| SequenceSet(ranges.into()))
+}
+
+fn flags() -> impl Strategy<Value = (Flags, Vec<Arc<str>>)> {
+    let keywords = prop::collection::btree_set("[$a-z][a-z0-9_-]{0,8}", 0..4);
+    let keywords = keywords.prop_map(|words| words.into_iter().map(Arc::from).collect());
+    ((0u16..32).prop_map(Flags), keywords)
+}
+
+fn item() -> impl Strategy<Value = FetchItem> {
+    use FetchItem::*;
+    let names = prop::collection::vec("[!-9;-~]{1,8}", 1..4);
+    let text = (0usize..6, names).prop_map(|(kind, names)| match kind {
+        0 => SectionText::Whole,
+        1 => SectionText::Header,
+        2 => SectionText::Text,
+        3 => SectionText::HeaderFields(names),
+        4 => SectionText::HeaderFieldsNot(names),
+        _ => SectionText::Mime,
+    });
+    let part = prop::collection::vec(1u32.., 0..5);
+    let partial = prop::option::of((any::<u32>(), 1u32..));
+    let section = (part, text, partial, any::<bool>()).prop_map(|(part, text, partial, peek)| {
+        let text = if part.is_empty() && text == SectionText::Mime {
+            SectionText::Whole
+        } else {
+            text
+        };
+        let section = super::Section { part, text };
+        Section { section, partial, peek }
+    });
+    let plain = prop::sample::select(vec![
+        Body,
+        BodyStructure,
+        Envelope,
+        Flags,
+        InternalDate,
+        Rfc822,
+        Rfc822Header,
+        Rfc822Size,
+        Rfc822Text,
+        Uid,
+    ]);
+    prop_oneof![plain, section]
+}
+
+fn items() -> impl Strategy<Value = Vec<FetchItem>> {
+    prop::collection::vec(item(), 1..6).prop_map(|items| {
+        let mut once: Vec<FetchItem> = Vec::new();
+        for item in items {
+            if !once.contains(&item) {
+                once.push(item);
             }
         }
-        framer.compact();
-    }
-    assert!(
-        framer.buffered() > 0 || framer.capacity() == 0,
-        "an idle framer owns no buffer"
-    );
-    all
+        once
+    })
 }
 
-fn refused(tag: &str, why: &'static str) -> Framed {
-    Framed::Refused {
-        tag: Some(tag.into()),
-        why,
-    }
-}
-
-#[test]
-fn framing() {
-    let at = |input: &str| frames(input.as_bytes(), &[]);
-    assert_eq!(
-        at("a NOOP\r\nb NOOP\r\n"),
-        [Framed::Command(b"a NOOP".to_vec()), Framed::Command(b"b NOOP".to_vec())]
-    );
-    assert_eq!(
-        at("a LOGIN {1}\r\nx {1+}\r\ny\r\n"),
-        [Framed::Continue, Framed::Command(b"a LOGIN {1}\r\nx {1+}\r\ny".to_vec())]
-    );
-    assert_eq!(
-        at("a NOOP\n"),
-        [refused("a", "lines end with CR LF, and hold no bare CR or NUL")]
-    );
-    let append = at("a APPEND {5}\r\nINBOX (\\Seen) {3+}\r\nabc\r\n");
-    assert!(
-        matches!(&append[..], [Framed::Continue, Framed::Message { size: 3, waits: false, .. }, Framed::Command(rest)] if rest.is_empty())
-    );
-}
-
-/// S30, S32: what is too large is refused once, and what follows is read as what it is.
-#[test]
-fn s30_s32_budget_and_synchronisation() {
-    let why = "the literal is too large";
-    let large = "x".repeat(5000);
-    let input = alloc::format!("a LOGIN {{5000+}}\r\n{large} {{2+}}\r\n\r\nrest\r\nb NOOP\r\n");
-    assert_eq!(
-        frames(input.as_bytes(), &[]),
-        [refused("a", why), Framed::Command(b"b NOOP".to_vec())]
-    );
-    assert_eq!(
-        frames(b"a LOGIN {99999}\r\nb NOOP\r\n", &[]),
-        [refused("a", why), Framed::Command(b"b NOOP".to_vec())]
-    );
-    let many = alloc::format!("a LOGIN {}\r\nb NOOP\r\n", "{4000+}\r\n".to_string() + &"y".repeat(4000));
-    let many = many.replace(
-        "\r\nb NOOP",
-        &alloc::format!(
-            " {{4000+}}\r\n{0} {{4000+}}\r\n{0} {{4000+}}\r\n{0} {{4000+}}\r\n{0}\r\nb NOOP",
-            "z".repeat(4000)
-        ),
-    );
-    assert_eq!(
-        frames(many.as_bytes(), &[]).last(),
-        Some(&Framed::Command(b"b NOOP".to_vec()))
-    );
-    assert_eq!(frames(many.as_bytes(), &[]).len(), 2);
-    let line = alloc::format!("a {}\r\nb NOOP\r\n", "A".repeat(100_000));
-    assert_eq!(
-        frames(line.as_bytes(), &[]),
-        [refused("a", "the command is too long"), Framed::Command(b"b NOOP".to_vec())]
-    );
-    assert_eq!(
-        frames(b"a FETCH ~{3+}\r\nabc\r\nb NOOP\r\n", &[]),
-        [refused("a", "literal8 is not supported"), Framed::Command(b"b NOOP".to_vec())]
-    );
+fn a_command() -> impl Strategy<Value = Command> {
+    use StatusItem::*;
+    let how = prop::sample::select(vec![FlagHow::Add, FlagHow::Remove, FlagHow::Replace]);
+    let status = prop::sample::subsequence(vec![Messages, Recent, UidNext, UidValidity, Unseen], 1..=5);
+    let date = prop::option::of((0i64..4_000_000_000).prop_map(UnixTime::from_seconds));
+    let plain = prop::sample::select(vec![
+        Command::Capability,
+        Command::Noop,
+        Command::Logout,
+        Command::StartTls,
+        Command::Close { expunge: true },
+        Command::Close { expunge: false },
+        Command::Expunge,
+        Command::Idle,
+    ]);
+    prop_oneof![
+        plain,
+        (text(), text()).prop_map(|(login, password)| Command::Login {
+            login,
+            password: Secret::new(password),
+        }),
+        ("[A-Z0-9-]{1,20}", proptest::option::of("[A-Za-z0-9+/]{1,40}={0,2}")).prop_map(|(mechanism, initial)| {
+            Command::Authenticate {
+                mechanism,
+                initial: initial.map(Secret::new),
+            }
+        }),
+        (mailbox(), mailbox(), any::<bool>()).prop_map(|(reference, pattern, lsub)| Command::List {
+            reference: reference.0.to_string(),
+            pattern: pattern.0.to_string(),
+            lsub,
+        }),
+        (mailbox(), any::<bool>()).prop_map(|(mailbox, read_only)| Command::Select { mailbox, read_only }),
+        (set(), items(), any::<bool>()).prop_map(|(set, items, uid)| Command::Fetch { set, items, uid }),
+        (set(), how, flags(), any::<(bool, bool)>()).prop_map(|(set, how, (flags, keywords), (silent, uid))| {
+            let change = FlagChange { how, flags, keywords };
+            Command::Store {
+                set,
+                change,
+                silent,
+                uid,
+            }
+        }),
+        set().prop_map(Command::UidExpunge),
+        (mailbox(), flags(), date).prop_map(|(mailbox, (flags, keywords), date)| Command::Append {
+            mailbox,
+            flags,
+            keywords,
+            date,
+        }),
+        (mailbox(), status).prop_map(|(mailbox, items)| Command::Status { mailbox, items }),
+    ]
 }
 
 proptest! {
     #[test]
-    fn any_split_is_the_whole(
-        pieces in prop::collection::vec(prop::sample::select(alloc::vec![
-            "a NOOP", "\r\n", "{3}\r\n", "{3+}\r\n", "abc", "{9999+}\r\n", "a APPEND INBOX ", "\n", "\r", "~{2+}\r\n", "b LOGIN ", " ", "{0+}\r\n", "\"", "}",
-        ]), 0..30),
-        cuts in prop::collection::vec(0usize..200, 0..5),
-    ) {
-        let input = pieces.concat().into_bytes();
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
-        cuts.sort_unstable();
-        prop_assert_eq!(frames(&input, &cuts), frames(&input, &[]));
+    fn parse_of_encode(command in a_command(), tag in "[A-Za-z0-9.*]{1,12}") {
+        let tag = Tag(tag.replace('*', "]"));
+        let mut bytes = Vec::new();
+        encode(&tag, &command, &mut bytes);
+        if matches!(command, Command::Append { .. }) {
+            bytes.extend_from_slice(b"{3+}\r\n");
+        }
+        prop_assert_eq!(read(&bytes), Ok((tag, command)), "{}", String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn any_bytes(bytes: Vec<u8>) {
-        let _ = parse(&bytes);
-        let _ = frames(&bytes, &[bytes.len() / 2]);
+    fn any_bytes(bytes: Vec<u8>, name in prop::sample::select(vec![
+        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ",
+    ])) {
+        let mut text = format!("a {name}").into_bytes();
+        text.extend(bytes);
+        let _ = parse(&Framed { text: &text, literals: &[] });
+    }
+
+    #[test]
+    fn what_parses_is_written_so_that_it_parses_again(words in prop::collection::vec(prop::sample::select(vec![
+        "a ", "UID ", "FETCH ", "STORE ", "1:*", "2,3 ", "FLAGS", "(", ")", " ", "BODY", "[", "]", "1.", "HEADER", ".FIELDS", "<1.2>",
+        "\\Seen", "LIST ", "\"", "*", "%", "x", "STATUS ", "UNSEEN", "LOGIN ", "SELECT ", ".PEEK", ".SILENT", "+",
+    ]), 0..12)) {
+        let text = words.concat();
+        if let Ok((tag, command)) = parse(&Framed { text: text.as_bytes(), literals: &[] }) {
+            let mut bytes = Vec::new();
+            encode(&tag, &command, &mut bytes);
+            prop_assert_eq!(read(&bytes), Ok((tag, command)));
+        }
     }
 }

@@ -1,206 +1,258 @@
-//! APPEND (RFC 3501 §6.3.11): the message is streamed into a sink, and committed when its command is whole.
+//! APPEND (RFC 3501 §6.3.11): the message goes from the framer to the host's sink in pieces, and is committed when it is whole.
+//!
+//! ```text
+//!   Asking ──Opened──► Opening ──Sink──► Streaming ──MessageEnd──► Committing ──AppendDone──► Finish
+//!     │ no such mailbox    │ no room          │ NUL, Refused
+//!     └────────────────────┴──► Dropping ◄────┘        the rest of the message is skipped, then comes the reply
+//! ```
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::ask::{AppendDone, Ask, Opened};
-use super::store::refusal;
-use super::{Job, Pending, Session};
-use crate::imap::command::append::Append;
-use crate::limits;
+use super::select::refusal;
+use super::store::keywords_beyond;
+use super::{Doing, Session, Step, Wanted};
+use crate::imap::command::Tag;
+use crate::imap::frame::Event;
+use crate::imap::response::{self, Code, Condition};
+use crate::imap::view::Expunges;
 use crate::smtp::server::ask::SinkOpened;
-use crate::store::{Lsn, MailboxKey};
+use crate::store::request::Refused;
+use crate::store::{Flags, MailboxKey, MailboxName};
+use crate::time::UnixTime;
 
-/// A message on its way in.
-pub(super) struct AppendJob {
-    head: Append,
+/// An APPEND in progress.
+#[derive(Debug)]
+pub(super) struct Appending {
+    tag: Tag,
+    name: MailboxName,
+    flags: Flags,
+    keywords: Vec<Arc<str>>,
+    date: Option<UnixTime>,
     size: u64,
-    waits: bool,
+    synchronising: bool,
     mailbox: Option<MailboxKey>,
-    step: Step,
+    stage: Stage,
+    /// The octets handed out last hold a NUL (`rules.md`, BINARYMIME and NUL).
     nul: bool,
 }
 
-/// ```text
-/// Mailbox -> Sink -> Reading -> Rest -> Committing
-///    |         |
-///    +---------+-- refused: the message is thrown away, then NO
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    /// Is there such a mailbox?
-    Mailbox,
-    /// A sink is opened.
-    Sink,
-    /// The message's octets come.
-    Reading,
-    /// The rest of the command's line comes.
-    Rest,
-    /// It is committed.
+enum Stage {
+    Asking,
+    Opening,
+    Streaming,
     Committing,
-    /// The client sends it all the same.
-    Discarding(&'static str),
+    Dropping(Wrong),
 }
 
-impl AppendJob {
-    pub(super) fn has_sink(&self) -> bool {
-        matches!(self.step, Step::Reading | Step::Rest)
+/// Why the message is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    NoMailbox,
+    TooBig,
+    Empty,
+    Keywords,
+    Nul,
+    Full,
+    Unavailable,
+}
+
+impl Appending {
+    pub(super) fn new(
+        tag: Tag,
+        name: MailboxName,
+        flags: Flags,
+        keywords: Vec<Arc<str>>,
+        date: Option<UnixTime>,
+        size: u64,
+        synchronising: bool,
+    ) -> Appending {
+        Appending {
+            tag,
+            name,
+            flags,
+            keywords,
+            date,
+            size,
+            synchronising,
+            mailbox: None,
+            stage: Stage::Asking,
+            nul: false,
+        }
     }
 
-    pub(super) fn reads(&self) -> bool {
-        matches!(self.step, Step::Reading | Step::Rest | Step::Discarding(_))
+    /// Looks at octets on their way to the sink.
+    pub(super) fn watch(&mut self, octets: &[u8]) {
+        self.nul |= memchr::memchr(0, octets).is_some();
+    }
+
+    /// Whether octets of the message are wanted.
+    pub(super) fn wants_bytes(&self) -> bool {
+        matches!(self.stage, Stage::Streaming | Stage::Dropping(_))
     }
 }
 
 impl Session {
-    pub(super) fn append(&mut self, head: Append, size: u64, waits: bool) {
-        self.job = Job::Append(Box::new(AppendJob {
-            head,
-            size,
-            waits,
-            mailbox: None,
-            step: Step::Mailbox,
-            nul: false,
-        }));
-        let Some(login) = &self.login else {
-            return self.append_refused("BAD log in first");
-        };
-        if size > self.settings.message_max {
-            return self.append_refused("NO [TOOBIG] the message is too large");
+    /// The framer holds the message back until it is known what becomes of it.
+    pub(super) fn append(&mut self, appending: Box<Appending>) {
+        if appending.size > self.settings.message_max || appending.size > u64::from(u32::MAX) {
+            return self.drop_offered(appending, Wrong::TooBig);
         }
-        let (account, Job::Append(job)) = (login.account, &self.job) else {
-            return;
+        if appending.size == 0 {
+            return self.drop_offered(appending, Wrong::Empty);
+        }
+        self.ask_mailbox(appending.name.clone(), false, false);
+        self.doing = Doing::Append(appending);
+    }
+
+    /// The message that is offered or on its way is not taken.
+    fn drop_offered(&mut self, mut appending: Box<Appending>, wrong: Wrong) {
+        self.framer.drop_message();
+        appending.stage = Stage::Dropping(wrong);
+        self.doing = Doing::Append(appending);
+    }
+
+    pub(super) fn append_opened(&mut self, mut appending: Box<Appending>, opened: Opened) {
+        let selected = match opened.0 {
+            Ok(selected) => selected,
+            Err(Refused::NoSuchMailbox) => return self.drop_offered(appending, Wrong::NoMailbox),
+            Err(Refused::DiskFull) => return self.drop_offered(appending, Wrong::Full),
+            Err(Refused::Limit(_) | Refused::Stopping) => return self.drop_offered(appending, Wrong::Unavailable),
         };
-        let name = job.head.mailbox.clone();
-        let then = self.wait(Pending::AppendTo);
-        self.asks.push_back(Ask::Select {
-            account,
-            name,
-            watch: false,
-            take_recent: false,
-            then,
+        if keywords_beyond(&selected.version.keywords, &appending.keywords) {
+            return self.drop_offered(appending, Wrong::Keywords);
+        }
+        appending.mailbox = Some(selected.mailbox);
+        appending.stage = Stage::Opening;
+        self.ask = Some(Ask::OpenMessage {
+            size: appending.size,
+            then: self.slots.ask(Wanted::Sink),
         });
+        self.doing = Doing::Append(appending);
     }
 
-    /// The message is not wanted: a client that waits is told at once, one that does not sends it first.
-    fn append_refused(&mut self, text: &'static str) {
-        let Job::Append(job) = &mut self.job else { return };
-        if text.starts_with("BAD") {
-            self.errors_in_a_row += 1;
-        }
-        let (waits, tag) = (job.waits, job.head.tag.clone());
-        job.step = Step::Discarding(text);
-        self.framer.refuse_message(waits, Some(tag.clone()), text);
-        self.patience = None;
-        if waits {
-            self.finish(tag, text, Lsn(0));
-        }
-    }
-
-    pub(super) fn append_to(&mut self, opened: Opened) {
-        let Job::Append(job) = &mut self.job else { return };
-        let Ok(selected) = opened.0 else {
-            return self.append_refused("NO [TRYCREATE] no such mailbox");
-        };
-        job.mailbox = Some(selected.mailbox);
-        job.step = Step::Sink;
-        let size = job.size;
-        let then = self.wait(Pending::AppendSink);
-        self.asks.push_back(Ask::OpenMessage { size, then });
-    }
-
-    pub(super) fn append_sink(&mut self, opened: SinkOpened) {
-        let Job::Append(job) = &mut self.job else { return };
-        match opened {
+    pub(super) fn append_sink(&mut self, mut appending: Box<Appending>, sink: SinkOpened) {
+        match sink {
             SinkOpened::Ready => {
-                job.step = Step::Reading;
-                if job.waits {
-                    self.out().extend_from_slice(b"+ OK\r\n");
+                self.framer.accept_message();
+                if appending.synchronising {
+                    response::continuation("Ready for the message", self.out.end());
                 }
-                self.patience = None;
+                appending.stage = Stage::Streaming;
+                self.doing = Doing::Append(appending);
             }
-            SinkOpened::Full => self.append_refused("NO [UNAVAILABLE] the disk is nearly full, try again later"),
-            SinkOpened::Failed => self.append_refused("NO [UNAVAILABLE] the message cannot be taken now, try again later"),
+            SinkOpened::Full => self.drop_offered(appending, Wrong::Full),
+            SinkOpened::Failed => self.drop_offered(appending, Wrong::Unavailable),
         }
     }
 
-    /// Takes more of the message, or the rest of its command.
-    pub(super) fn append_goes_on(&mut self) -> bool {
-        let Job::Append(job) = &mut self.job else { return false };
-        match job.step {
-            Step::Reading if self.framer.stream_left() > 0 => {
-                let piece = self.framer.stream(limits::IMAP_PIECE);
-                job.nul |= self.framer.bytes(piece.clone()).contains(&0);
-                if piece.is_empty() {
-                    return false;
-                }
-                if !job.nul {
-                    self.body = Some(piece);
-                }
-                true
+    pub(super) fn step_append(&mut self, appending: Box<Appending>) -> Step {
+        match appending.stage {
+            Stage::Streaming => self.step_stream(appending),
+            Stage::Dropping(wrong) => self.step_drop(appending, wrong),
+            Stage::Asking | Stage::Opening | Stage::Committing => {
+                self.doing = Doing::Append(appending); // its question is about to be asked
+                Step::Rest
             }
-            Step::Reading => {
-                job.step = Step::Rest;
-                true
-            }
-            Step::Rest => match self.framer.raw_line(limits::IMAP_COMMAND_BEFORE_LOGIN) {
-                Ok(None) => false,
-                Ok(Some(rest)) if rest.is_empty() && !job.nul => {
-                    self.append_commits();
-                    true
-                }
-                Ok(Some(_)) | Err(()) => {
-                    let why = if job.nul {
-                        "a literal must not hold NUL"
-                    } else {
-                        "one message, and nothing behind it"
-                    };
-                    let tag = job.head.tag.clone();
-                    self.asks.push_back(Ask::DropMessage);
-                    self.job = Job::None;
-                    self.bad(Some(&tag), why);
-                    true
-                }
-            },
-            Step::Discarding(text) => match self.framer.next(self.budget()) {
-                crate::imap::frame::Framed::Refused { tag, .. } => {
-                    self.finish(tag.unwrap_or_else(|| "*".into()), text, Lsn(0));
-                    true
-                }
-                _ => false,
-            },
-            Step::Mailbox | Step::Sink | Step::Committing => false,
         }
     }
 
-    fn append_commits(&mut self) {
-        let Job::Append(job) = &mut self.job else { return };
-        job.step = Step::Committing;
-        let mailbox = job.mailbox.expect("the mailbox was found");
-        let (flags, keywords) = (job.head.flags, job.head.keywords.clone());
-        let internal_date = job.head.date.unwrap_or(self.now.unix);
-        let then = self.wait(Pending::Appended);
-        self.asks.push_back(Ask::CommitAppend {
-            mailbox,
-            flags,
-            keywords,
-            internal_date,
-            then,
+    fn step_stream(&mut self, mut appending: Box<Appending>) -> Step {
+        if appending.nul {
+            self.ask = Some(Ask::DropMessage);
+            self.drop_offered(appending, Wrong::Nul);
+            return Step::Again;
+        }
+        if self.framer.message_remaining() > 0 {
+            self.doing = Doing::Append(appending);
+            return if self.framer.buffered() > 0 {
+                Step::Message
+            } else {
+                Step::Rest
+            };
+        }
+        let refused = match self.framer.poll() {
+            None => {
+                self.doing = Doing::Append(appending);
+                return Step::Rest;
+            }
+            Some(Event::MessageEnd) => None,
+            Some(Event::Refused(bad)) => Some(bad.text),
+            Some(Event::Command(_) | Event::Continue | Event::Message { .. } | Event::Line(_)) => {
+                unreachable!("a message was accepted")
+            }
+        };
+        if let Some(text) = refused {
+            self.ask = Some(Ask::DropMessage);
+            self.bad(Some(&appending.tag), text);
+            return Step::Again;
+        }
+        self.ask = Some(Ask::CommitAppend {
+            mailbox: appending.mailbox.expect("it was opened"),
+            flags: appending.flags,
+            keywords: core::mem::take(&mut appending.keywords),
+            internal_date: appending.date.unwrap_or(self.now.unix),
+            then: self.slots.ask(Wanted::Appended),
         });
+        appending.stage = Stage::Committing;
+        self.doing = Doing::Append(appending);
+        Step::Again
     }
 
-    pub(super) fn appended(&mut self, done: AppendDone) {
-        let Job::Append(job) = &self.job else { return };
-        let (tag, mailbox) = (job.head.tag.clone(), job.mailbox);
-        let own = self.view.as_ref().is_some_and(|view| Some(view.mailbox) == mailbox);
-        match done.0 {
-            Ok(done) => {
-                let until = if own { done.lsn } else { Lsn(0) };
-                let text: String = format!("OK [APPENDUID {} {}] done", done.uid_validity, done.uid);
-                self.finish(tag, &text, until);
+    fn step_drop(&mut self, appending: Box<Appending>, wrong: Wrong) -> Step {
+        let refused = match self.framer.poll() {
+            None => {
+                self.doing = Doing::Append(appending);
+                return Step::Rest;
             }
-            Err(why) => self.finish(tag, &refusal(&why), Lsn(0)),
+            Some(Event::MessageEnd) => None,
+            Some(Event::Refused(bad)) => Some(bad.text),
+            Some(Event::Command(_) | Event::Continue | Event::Message { .. } | Event::Line(_)) => {
+                unreachable!("a message was dropped")
+            }
+        };
+        let tag = &appending.tag;
+        if let Some(text) = refused {
+            self.bad(Some(tag), text);
+            return Step::Again;
+        }
+        match wrong {
+            Wrong::NoMailbox => self.reply(tag, Condition::No, Some(&Code::TryCreate), "No such mailbox"),
+            Wrong::TooBig => self.reply(tag, Condition::No, Some(&Code::TooBig), "The message is too big"),
+            Wrong::Empty => self.reply(tag, Condition::No, Some(&Code::Cannot), "An empty message is not kept"),
+            Wrong::Keywords => self.reply(tag, Condition::No, Some(&Code::Limit), "The mailbox has too many keywords"),
+            Wrong::Nul => self.bad(Some(tag), "NUL in a literal"),
+            Wrong::Full => self.reply(tag, Condition::No, Some(&Code::Limit), "The disk is full"),
+            Wrong::Unavailable => self.reply(tag, Condition::No, Some(&Code::Unavailable), "Try again later"),
+        }
+        Step::Again
+    }
+
+    /// APPENDUID (RFC 4315 §3). In the selected mailbox, EXISTS comes before it.
+    pub(super) fn appended(&mut self, appending: Appending, done: AppendDone) {
+        match done.0 {
+            Ok(appended) => {
+                let key = appending.mailbox.expect("it was opened");
+                if let Some(view) = self.view.as_mut().filter(|view| view.mailbox() == key) {
+                    view.learn(appended.lsn);
+                }
+                let code = Code::AppendUid {
+                    uid_validity: appended.uid_validity,
+                    uid: appended.uid.0,
+                };
+                let text = "APPEND completed";
+                self.finish(&appending.tag, Condition::Ok, Some(&code), text, Expunges::Tell, false);
+            }
+            Err(Refused::NoSuchMailbox) => {
+                self.reply(&appending.tag, Condition::No, Some(&Code::TryCreate), "No such mailbox");
+            }
+            Err(refused @ (Refused::DiskFull | Refused::Limit(_) | Refused::Stopping)) => {
+                let (code, text) = refusal(&refused);
+                self.reply(&appending.tag, Condition::No, Some(&code), text);
+            }
         }
     }
 }

@@ -178,7 +178,7 @@ pub struct PulledChanges {
     pub recent_from: Uid,
 }
 
-/// Digests in the order asked; `None`: the message cannot be read (NO [CONTACTADMIN]) or is gone.
+/// Digests in the order asked; `None`: the message cannot be read (`NO [CONTACTADMIN]`) or is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests(pub Vec<Option<Arc<Digest>>>);
 

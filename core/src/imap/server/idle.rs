@@ -1,61 +1,108 @@
-//! IDLE (RFC 2177).
+//! IDLE (RFC 2177): changes are told as they happen, until the client says DONE.
 
-use alloc::string::String;
-
-use super::{AfterPull, Job, Session};
+use super::ask::Pulled;
+use super::{Doing, Session, Step};
+use crate::imap::command::Tag;
+use crate::imap::frame::Event;
+use crate::imap::response::{self, Condition};
+use crate::imap::view::{Expunges, Report};
 use crate::limits;
-use crate::machine::Reason;
-use crate::store::Lsn;
+use crate::machine::{Deadline, Reason};
+use crate::time::Instant;
+
+/// An IDLE in progress.
+#[derive(Debug)]
+pub(super) struct Idling {
+    tag: Tag,
+    /// When `* OK Still here` is due.
+    still_here: Instant,
+    report: Option<Report>,
+}
+
+impl Idling {
+    pub(super) fn still_here(&self) -> Deadline {
+        Deadline {
+            at: self.still_here,
+            why: "still here",
+        }
+    }
+}
 
 impl Session {
-    pub(super) fn idle(&mut self, tag: String) {
-        if self.needs_login(&tag).is_none() {
-            return;
-        }
-        self.out().extend_from_slice(b"+ idling\r\n");
-        self.job = Job::Idle {
+    pub(super) fn idle(&mut self, tag: Tag) {
+        response::continuation("idling", self.out.end());
+        self.framer.expect_line();
+        self.doing = Doing::Idle(Idling {
             tag,
             still_here: self.now.instant.after(limits::IMAP_STILL_HERE),
-        };
+            report: None,
+        });
     }
 
-    /// News at once, and DONE when it comes.
-    pub(super) fn idle_line(&mut self) -> bool {
-        if self.pulling {
-            return false;
+    pub(super) fn step_idle(&mut self, mut idling: Idling) -> Step {
+        if let Some(report) = &mut idling.report {
+            if self.tell(report, false) {
+                idling.report = None;
+            }
+            self.doing = Doing::Idle(idling);
+            return Step::Again;
         }
-        let news = self
-            .view
-            .as_ref()
-            .is_some_and(|view| view.lsn() < self.news || view.holds_expunges());
-        if news {
-            self.pulling = true;
-            self.pull(AfterPull::Idle);
-            return true;
-        }
-        let line = match self.framer.raw_line(limits::IMAP_COMMAND_BEFORE_LOGIN) {
-            Ok(None) => return false,
-            line => line,
+        let Some(view) = self.view.as_mut() else {
+            return self.idle_line(idling);
         };
-        let Job::Idle { tag, .. } = core::mem::replace(&mut self.job, Job::None) else {
-            return false;
-        };
-        match line {
-            Ok(Some(line)) if line.eq_ignore_ascii_case(b"DONE") => self.finish(tag, "OK done", Lsn(0)),
-            Ok(_) => self.bad(Some(&tag), "only DONE ends IDLE"),
-            Err(()) => self.bye("the line is too long", Reason::Limit("a line in IDLE")),
+        if view.behind() {
+            self.ask_changes();
+            self.doing = Doing::Idle(idling);
+            return Step::Again;
         }
-        true
+        if view.owes_expunges() {
+            idling.report = Some(view.tell_expunges());
+            self.doing = Doing::Idle(idling);
+            return Step::Again;
+        }
+        self.idle_line(idling)
     }
 
-    /// Keeps the connection alive through address translators; it does not put autologout off.
+    fn idle_line(&mut self, idling: Idling) -> Step {
+        let wrong = match self.framer.poll() {
+            None if self.shutdown => {
+                self.bye(Reason::Shutdown, "The server is shutting down");
+                return Step::Again;
+            }
+            None => {
+                self.doing = Doing::Idle(idling);
+                return Step::Rest;
+            }
+            Some(Event::Line(line)) if line.eq_ignore_ascii_case(b"DONE") => None,
+            Some(Event::Line(_)) => Some("DONE is expected"),
+            Some(Event::Refused(bad)) => Some(bad.text),
+            Some(Event::Command(_) | Event::Continue | Event::Message { .. } | Event::MessageEnd) => {
+                unreachable!("a line was asked for")
+            }
+        };
+        match wrong {
+            None => self.finish(&idling.tag, Condition::Ok, None, "IDLE terminated", Expunges::Tell, false),
+            Some(text) => self.bad(Some(&idling.tag), text),
+        }
+        Step::Again
+    }
+
+    pub(super) fn idle_pulled(&mut self, mut idling: Idling, pulled: Pulled) {
+        if let Some(report) = self.apply(pulled, Expunges::Tell) {
+            idling.report = Some(report);
+            self.doing = Doing::Idle(idling);
+        }
+    }
+
+    /// Says that the session lives, for NAT boxes; not on top of what the client has not read.
     pub(super) fn still_here(&mut self) {
-        let now = self.now.instant;
-        if let Job::Idle { still_here, .. } = &mut self.job
-            && *still_here <= now
-        {
-            *still_here = now.after(limits::IMAP_STILL_HERE);
-            self.untagged("OK Still here");
+        let Doing::Idle(idling) = &mut self.doing else { return };
+        if idling.still_here > self.now.instant {
+            return;
+        }
+        idling.still_here = self.now.instant.after(limits::IMAP_STILL_HERE);
+        if self.out.is_empty() {
+            response::status(None, Condition::Ok, None, "Still here", self.out.end());
         }
     }
 }

@@ -1,541 +1,329 @@
-//! The IMAP server session, as a machine.
+//! The IMAP server session (RFC 3501, RFC 9051): a machine over [`ask`].
 //!
 //! ```text
-//!            LOGIN, AUTHENTICATE          SELECT, EXAMINE
-//! Greeted ----------------------> In ----------------------> Selected
-//!    |                             ^                            |
-//!    +-- STARTTLS --> Greeted      +------ CLOSE, UNSELECT -----+          LOGOUT from everywhere --> Closing
+//!                LOGIN, AUTHENTICATE              SELECT, EXAMINE
+//!   Not logged in ─────────────────► Logged in ─────────────────► Selected
+//!     │  ▲                              ▲  │  ▲    CLOSE, UNSELECT,    │
+//!     │  └─STARTTLS                     │  │  └──── SELECT that fails ─┘
+//!     │                                 │  │
+//!     └──── LOGOUT, timeout, too many errors, shutdown ────► Closing ──all sent──► Close
 //! ```
 //!
-//! One command is worked on at a time; what is pipelined behind it waits in the framer under its budget. A command that needs the
-//! host leaves a [`Job`], which says how it goes on. A command ends in one place, [`Session::finish`]: what has changed in the
-//! selected mailbox is pulled and said before the tagged line.
+//! Commands are executed one at a time, in order; what the client pipelines waits in the framer. A command that is being
+//! executed is what the session is `Doing`; one question is open at a time. Whatever a command changed is pulled and told before
+//! its tagged reply (`finish.rs`), so that every session sees one order.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use crate::imap::command::Tag;
+use crate::imap::frame::Framer;
+use crate::imap::response::{self, Code, Condition};
+use crate::imap::view::View;
+use crate::limits;
+use crate::machine::{Answer, Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
+use crate::smtp::server::ask::TlsEvidence;
+use crate::store::AccountId;
+use crate::time::{Instant, Now};
 
 mod append;
 pub mod ask;
+mod dispatch;
+mod expunge;
 mod fetch;
-mod greet;
+mod finish;
 mod idle;
 mod list;
+mod login;
+mod outbox;
 mod record;
-mod script;
+pub mod script;
 mod select;
+mod status;
 mod store;
 
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::format;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::ops::Range;
+use ask::{Ask, Notice, Settings, Value};
+use outbox::Outbox;
 
-use self::append::AppendJob;
-use self::ask::{Ask, Notice, Settings, Value};
-use self::fetch::FetchJob;
-use super::command::{self, Command};
-use super::frame::{Budget, Framed, Framer};
-use super::response;
-use super::view::View;
-use crate::limits;
-use crate::machine::{BodyError, Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
-use crate::policy::access::Login;
-use crate::smtp::server::ask::TlsEvidence;
-use crate::store::Lsn;
-use crate::time::{Instant, Now};
-
-/// One session.
+/// One client's session; see the [module text](self).
+#[derive(Debug)]
 pub struct Session {
     settings: Arc<Settings>,
-    tls: Option<TlsEvidence>,
-    now: Now,
-    slots: Slots<Pending>,
-    asks: VecDeque<Ask>,
+    /// Whether the stream is encrypted.
+    secure: bool,
     framer: Framer,
-    send: Vec<u8>,
-    sent: usize,
-    body: Option<Range<usize>>,
-    login: Option<Login>,
-    login_failures: u32,
+    out: Outbox,
+    slots: Slots<Wanted>,
+    /// The next question to hand out.
+    ask: Option<Ask>,
+    /// The watch that ends before that.
+    unwatch: Option<Ask>,
+    account: Option<AccountId>,
     view: Option<Box<View>>,
-    /// The newest record that a notice named, for the selected mailbox.
-    news: Lsn,
-    /// The command's own changes of flags are not said again (`.SILENT`; `\Seen` of a FETCH).
-    silent: bool,
-    /// EXPUNGE may not be said with this command (RFC 3501 §7.4.1).
-    hold_expunges: bool,
-    /// Changes are being pulled in IDLE.
-    pulling: bool,
-    job: Job,
-    errors_in_a_row: u32,
+    doing: Doing,
+    /// Protocol errors in a row.
+    errors: u32,
+    login_failures: u32,
+    now: Now,
+    /// When the client last showed that it is there.
+    heard: Instant,
+    /// The client will send no more.
     eof: bool,
-    stopping: bool,
-    closing: Option<Reason>,
-    /// When the client has been silent for too long.
-    silence: Instant,
-    /// When an answer, or the last words, take too long.
-    patience: Option<Deadline>,
-    /// Since when the peer has not taken what is offered.
-    offered: Option<Instant>,
+    /// The server stops: BYE at the next command boundary.
+    shutdown: bool,
+    closing: Option<Closing>,
 }
 
-/// What is being worked on.
-enum Job {
-    /// Nothing: the next command may come.
-    None,
-    /// An answer is waited for, and says itself how it goes on.
-    Waiting,
-    /// STARTTLS was answered; the handshake begins when the reply has left.
-    Tls,
-    /// AUTHENTICATE waits for the client's line.
-    Sasl(String),
-    /// Messages are fetched.
-    Fetch(Box<FetchJob>),
-    /// A message is taken in.
-    Append(Box<AppendJob>),
-    /// IDLE: since when, and when to say that we are still here.
-    Idle { tag: String, still_here: Instant },
-}
-
-/// What to do with an answer.
-enum Pending {
-    Tls,
-    Password(String),
-    List {
-        tag: String,
-        reference: String,
-        pattern: String,
-        lsub: bool,
+/// What is being executed.
+#[derive(Debug, Default)]
+enum Doing {
+    /// Waiting for a command.
+    #[default]
+    Nothing,
+    /// The reply to STARTTLS is being sent; then the handshake.
+    StartTls,
+    /// A password is being verified.
+    Login {
+        tag: Tag,
     },
+    /// AUTHENTICATE PLAIN waits for the client's response.
+    Authenticate {
+        tag: Tag,
+    },
+    List(Box<list::Listing>),
     Select {
-        tag: String,
+        tag: Tag,
         read_only: bool,
     },
-    Status {
-        tag: String,
-        name: crate::store::MailboxName,
-        items: Vec<command::StatusItem>,
+    Status(Box<status::Counting>),
+    Fetch(Box<fetch::Fetching>),
+    Store(Box<store::Storing>),
+    Expunge {
+        tag: Tag,
     },
-    Changes {
-        then: AfterPull,
+    /// CLOSE expunges first.
+    CloseMailbox {
+        tag: Tag,
     },
+    Append(Box<append::Appending>),
+    Idle(idle::Idling),
+    /// Changes are pulled and told, then the tagged reply is sent.
+    Finish(Box<finish::Finish>),
+}
+
+/// What kind of answer the open question wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Tls,
+    Password,
+    Mailboxes,
+    Opened,
+    Pulled,
     Digests,
     Bodies,
-    Seen,
-    Flags {
-        tag: String,
-        silent: bool,
-        expunge: bool,
-    },
-    Expunged {
-        tag: String,
-    },
-    Closed {
-        tag: String,
-    },
-    AppendTo,
-    AppendSink,
+    Flags,
+    Expunged,
+    Sink,
     Appended,
 }
 
-/// What follows when changes have been pulled.
-enum AfterPull {
-    /// The tagged line.
-    Tagged(String),
-    /// Nothing: the session idles.
-    Idle,
+/// The session ends when everything is sent.
+#[derive(Debug, Clone, Copy)]
+struct Closing {
+    why: Reason,
+    until: Instant,
+}
+
+/// What a step of the machine led to.
+enum Step {
+    /// There is more to do.
+    Again,
+    /// Nothing to do before the next input.
+    Rest,
+    /// Octets of the message being appended can be written to its sink.
+    Message,
 }
 
 impl Session {
-    /// A session that begins with the greeting. `machine` is unique in its process; it is the session's `origin` and `watch`.
-    pub fn new(settings: Arc<Settings>, tls: Option<TlsEvidence>, machine: u64, now: Now) -> Session {
+    /// A session that greets its client. `machine`: its number, unique in the process, and the origin of its changes.
+    pub fn new(settings: Arc<Settings>, secure: Option<TlsEvidence>, machine: u64, now: Now) -> Session {
         let mut session = Session {
             settings,
-            tls,
-            now,
+            secure: secure.is_some(),
+            framer: Framer::new(),
+            out: Outbox::default(),
             slots: Slots::new(machine),
-            asks: VecDeque::new(),
-            framer: Framer::default(),
-            send: Vec::new(),
-            sent: 0,
-            body: None,
-            login: None,
-            login_failures: 0,
+            ask: None,
+            unwatch: None,
+            account: None,
             view: None,
-            news: Lsn(0),
-            silent: false,
-            hold_expunges: false,
-            pulling: false,
-            job: Job::None,
-            errors_in_a_row: 0,
+            doing: Doing::Nothing,
+            errors: 0,
+            login_failures: 0,
+            now,
+            heard: now.instant,
             eof: false,
-            stopping: false,
+            shutdown: false,
             closing: None,
-            silence: now.instant.after(limits::IMAP_LOGIN_TIMEOUT),
-            patience: None,
-            offered: None,
         };
         session.greet();
         session
     }
 
-    // --- saying things ------------------------------------------------------------------------------------------------
-
-    /// Where responses are appended.
-    fn out(&mut self) -> &mut Vec<u8> {
-        if self.send.is_empty() {
-            self.offered = Some(self.now.instant);
-        }
-        &mut self.send
+    /// Octets of memory held beside the session itself.
+    pub fn memory(&self) -> usize {
+        self.framer.memory() + self.out.memory()
     }
 
-    fn untagged(&mut self, text: &str) {
-        response::untagged(self.out(), text);
+    /// Writes the tagged reply to a command that changed nothing.
+    fn reply(&mut self, tag: &Tag, condition: Condition, code: Option<&Code<'_>>, text: &str) {
+        response::status(Some(tag), condition, code, text, self.out.end());
     }
 
-    /// A tagged line without news before it.
-    fn tagged(&mut self, tag: &str, text: &str) {
-        response::tagged(self.out(), tag, text);
-    }
-
-    /// A command that is wrong in itself: counted; too many in a row end the session.
-    fn bad(&mut self, tag: Option<&str>, why: &str) {
-        self.errors_in_a_row += 1;
-        match tag {
-            Some(tag) => self.tagged(tag, &format!("BAD {why}")),
-            None => self.untagged(&format!("BAD {why}")),
-        }
-        if self.errors_in_a_row >= limits::IMAP_ERRORS_IN_A_ROW {
-            self.bye("too many errors", Reason::NotOurProtocol);
-        }
-    }
-
-    fn bye(&mut self, text: &str, why: Reason) {
-        if self.closing.is_none() {
-            self.untagged(&format!("BYE {text}"));
-            self.close(why);
-        }
+    /// Says BYE and ends the session once that is sent.
+    fn bye(&mut self, why: Reason, text: &str) {
+        response::status(None, Condition::Bye, None, text, self.out.end());
+        self.close(why);
     }
 
     fn close(&mut self, why: Reason) {
+        let until = self.now.instant.after(limits::IMAP_LAST_WORDS);
+        self.closing.get_or_insert(Closing { why, until });
+        self.doing = Doing::Nothing;
+        self.ask = None;
+    }
+
+    /// Ends the watch on the selected mailbox.
+    fn deselect(&mut self) {
+        if let Some(view) = self.view.take() {
+            self.unwatch = Some(Ask::Unwatch { mailbox: view.mailbox() });
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        if self.slots.open() > 0 || self.out.len() >= limits::SEND_HIGH_WATER {
+            return Step::Rest;
+        }
+        match core::mem::take(&mut self.doing) {
+            Doing::Nothing => self.next_command(),
+            Doing::StartTls => self.step_start_tls(),
+            Doing::Authenticate { tag } => self.step_authenticate(tag),
+            Doing::List(listing) => self.step_list(listing),
+            Doing::Fetch(fetching) => self.step_fetch(fetching),
+            Doing::Store(storing) => self.step_store(storing),
+            Doing::Append(appending) => self.step_append(appending),
+            Doing::Idle(idling) => self.step_idle(idling),
+            Doing::Finish(finish) => self.step_finish(finish),
+            doing @ (Doing::Login { .. }
+            | Doing::Select { .. }
+            | Doing::Status(_)
+            | Doing::Expunge { .. }
+            | Doing::CloseMailbox { .. }) => {
+                self.doing = doing; // its question is about to be asked
+                Step::Rest
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer<Value>) {
+        let wanted = self.slots.take(answer.id);
+        assert!(wanted.fits(&answer.value), "an answer of another kind");
         if self.closing.is_some() {
             return;
         }
-        self.closing = Some(why);
-        self.patience = Some(Deadline {
-            at: self.now.instant.after(limits::SMTP_LAST_WORDS),
-            why: "the last words are not taken",
-        });
-        if let Job::Append(job) = &self.job
-            && job.has_sink()
-        {
-            self.asks.push_back(Ask::DropMessage);
-        }
-        self.job = Job::None;
-        self.framer.clear();
-        self.body = None;
-        self.unselect();
-    }
-
-    /// The end of a command: news first, if they may be said, then the tagged line.
-    fn finish(&mut self, tag: String, text: &str, until: Lsn) {
-        self.news = self.news.max(until);
-        let line = format!("{tag} {text}");
-        match &self.view {
-            Some(view) if view.lsn() < self.news => {
-                self.job = Job::Waiting;
-                self.pull(AfterPull::Tagged(line));
-            }
-            Some(view) if view.holds_expunges() && !self.hold_expunges => {
-                self.say_expunges();
-                self.say_line(&line);
-            }
-            _ => self.say_line(&line),
+        match (core::mem::take(&mut self.doing), answer.value) {
+            (Doing::StartTls, Value::Tls(outcome)) => self.tls(outcome),
+            (Doing::Login { tag }, Value::Password(verdict)) => self.verified(tag, verdict),
+            (Doing::List(listing), Value::Mailboxes(list)) => self.listed(listing, list),
+            (Doing::Select { tag, read_only }, Value::Opened(opened)) => self.selected(tag, read_only, opened),
+            (Doing::Status(counting), Value::Opened(opened)) => self.counted(*counting, opened),
+            (Doing::Append(appending), Value::Opened(opened)) => self.append_opened(appending, opened),
+            (Doing::Append(appending), Value::Sink(sink)) => self.append_sink(appending, sink),
+            (Doing::Append(appending), Value::Appended(done)) => self.appended(*appending, done),
+            (Doing::Store(storing), Value::Flags(set)) => self.flags_stored(storing, set),
+            (Doing::Store(storing), Value::Pulled(pulled)) => self.store_pulled(storing, pulled),
+            (Doing::Expunge { tag }, Value::Expunged(done)) => self.expunged(tag, done),
+            (Doing::CloseMailbox { tag }, Value::Expunged(done)) => self.close_expunged(tag, done),
+            (Doing::Fetch(fetching), value) => self.fetch_answered(fetching, value),
+            (Doing::Idle(idling), Value::Pulled(pulled)) => self.idle_pulled(idling, pulled),
+            (Doing::Finish(finish), Value::Pulled(pulled)) => self.finish_pulled(finish, pulled),
+            (doing, value) => unreachable!("{doing:?} asked for no {value:?}"),
         }
     }
 
-    fn say_line(&mut self, line: &str) {
-        let (tag, text) = line.split_once(' ').unwrap_or((line, "OK"));
-        let (tag, text) = (String::from(tag), String::from(text));
-        self.tagged(&tag, &text);
-        self.job = Job::None;
-        self.patience = None;
-        self.silent = false;
-        self.hold_expunges = false;
-    }
-
-    fn say_expunges(&mut self) {
-        let mut out = Vec::new();
-        if let Some(view) = &mut self.view {
-            view.say_expunges(&mut out);
-        }
-        self.out().append(&mut out);
-    }
-
-    /// Asks what has changed.
-    fn pull(&mut self, then: AfterPull) {
-        let Some(view) = &self.view else { return };
-        let (mailbox, since, take_recent) = (view.mailbox, view.lsn(), !view.read_only);
-        let then = self.wait(Pending::Changes { then });
-        self.asks.push_back(Ask::Changes {
-            mailbox,
-            since,
-            take_recent,
-            then,
-        });
-    }
-
-    /// Opens a question.
-    fn wait<T>(&mut self, pending: Pending) -> crate::machine::Slot<T> {
-        self.patience = Some(Deadline {
-            at: self.now.instant.after(limits::ANSWER_TIMEOUT),
-            why: "the store does not answer",
-        });
-        self.slots.ask(pending)
-    }
-
-    // --- commands -----------------------------------------------------------------------------------------------------
-
-    fn budget(&self) -> Budget {
-        match self.login {
-            None => Budget {
-                command: limits::IMAP_COMMAND_BEFORE_LOGIN,
-                non_synchronising: limits::IMAP_LITERAL_MINUS,
-            },
-            Some(_) => Budget {
-                command: limits::IMAP_COMMAND,
-                non_synchronising: limits::IMAP_COMMAND as u64,
-            },
-        }
-    }
-
-    /// Works on what has been received, until something is to be asked, written or waited for.
-    fn advance(&mut self) {
-        while self.closing.is_none() && self.body.is_none() && self.asks.is_empty() {
-            let went = match &self.job {
-                Job::None => self.send.len() - self.sent < limits::SEND_HIGH_WATER && self.command(),
-                Job::Sasl(_) => self.sasl_line(),
-                Job::Idle { .. } => self.idle_line(),
-                Job::Append(_) => self.append_goes_on(),
-                Job::Fetch(_) => self.fetch_goes_on(),
-                Job::Waiting | Job::Tls => false,
-            };
-            if !went {
-                break;
-            }
-        }
-        let between = matches!(self.job, Job::None | Job::Idle { .. });
-        if self.closing.is_none() && self.stopping && between {
-            self.bye("the server stops", Reason::Shutdown);
-        }
-        if self.closing.is_none() && self.eof && (between || self.wants_input()) {
-            self.close(Reason::PeerGone);
-        }
-        if self.body.is_none() {
-            self.framer.compact();
-        }
-    }
-
-    /// Whether the job needs bytes from the peer to go on.
-    fn wants_input(&self) -> bool {
-        match &self.job {
-            Job::None | Job::Sasl(_) | Job::Idle { .. } => true,
-            Job::Append(job) => job.reads(),
-            Job::Waiting | Job::Tls | Job::Fetch(_) => false,
-        }
-    }
-
-    fn command(&mut self) -> bool {
-        match self.framer.next(self.budget()) {
-            Framed::NeedMore => false,
-            Framed::Continue => {
-                self.out().extend_from_slice(b"+ OK\r\n");
-                true
-            }
-            Framed::Refused { tag, why } => {
-                self.bad(tag.as_deref(), why);
-                true
-            }
-            Framed::Message { head, size, waits } => {
-                self.append(head, size, waits);
-                true
-            }
-            Framed::Command(text) => {
-                match command::parse(&text) {
-                    Ok((tag, command)) => self.run(tag, command),
-                    Err(_) if is_http(&text) => self.bye("this is IMAP", Reason::NotOurProtocol),
-                    Err(bad) => self.bad(bad.tag.as_deref(), bad.why),
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Changed { mailbox, lsn } => {
+                if let Some(view) = self.view.as_mut().filter(|view| view.mailbox() == mailbox) {
+                    view.learn(lsn);
                 }
-                true
             }
+            Notice::Shutdown => self.shutdown = true,
+            Notice::Shed if self.closing.is_some() => {}
+            // Within a literal no word of ours can be said.
+            Notice::Shed if self.in_literal() => self.close(Reason::Shutdown),
+            Notice::Shed => self.bye(Reason::Shutdown, "The server sheds load; try again later"),
         }
-    }
-
-    fn run(&mut self, tag: String, command: Command) {
-        let errors = self.errors_in_a_row;
-        match command {
-            Command::Capability => {
-                let capabilities = self.capabilities();
-                self.untagged(&format!("CAPABILITY {capabilities}"));
-                self.finish(tag, "OK done", Lsn(0));
-            }
-            Command::Noop => self.finish(tag, "OK done", Lsn(0)),
-            Command::Logout => {
-                self.untagged("BYE logging out");
-                self.tagged(&tag, "OK done");
-                self.close(Reason::Quit);
-            }
-            Command::StartTls => self.start_tls(&tag),
-            Command::Login { login, password } => self.log_in(tag, login, password),
-            Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial),
-            Command::List {
-                reference,
-                pattern,
-                lsub,
-            } => self.list(tag, reference, pattern, lsub),
-            Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
-            Command::Status { mailbox, items } => self.status(tag, mailbox, items),
-            Command::Close { expunge } => self.close_mailbox(tag, expunge),
-            Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
-            Command::Store {
-                set,
-                change,
-                silent,
-                uid,
-            } => self.store(tag, &set, change, silent, uid),
-            Command::Expunge => self.expunge(tag, None),
-            Command::UidExpunge(set) => self.expunge(tag, Some(&set)),
-            Command::Idle => self.idle(tag),
-        }
-        if self.errors_in_a_row == errors {
-            self.errors_in_a_row = 0;
-        }
-    }
-
-    /// Whether a login has been made; else the command is refused.
-    fn needs_login(&mut self, tag: &str) -> Option<Login> {
-        if self.login.is_none() {
-            self.bad(Some(tag), "log in first");
-        }
-        self.login.clone()
-    }
-
-    /// Whether a mailbox is selected; else the command is refused.
-    fn needs_view(&mut self, tag: &str) -> bool {
-        if self.view.is_none() {
-            self.bad(Some(tag), "select a mailbox first");
-        }
-        self.view.is_some()
-    }
-
-    /// Sequence numbers or UIDs of a set, as intervals of sequence numbers; a number beyond the last message is refused.
-    fn numbers(&mut self, tag: &str, set: &command::SequenceSet, uid: bool) -> Option<Vec<(u32, u32)>> {
-        let view = self.view.as_ref()?;
-        if uid {
-            return Some(view.numbers_of(&set.intervals(view.last_uid())));
-        }
-        let numbers = set.intervals(view.exists());
-        if numbers.first().is_some_and(|(first, _)| *first == 0)
-            || numbers.last().is_some_and(|(_, last)| *last > view.exists())
-        {
-            self.bad(Some(tag), "there is no such message");
-            return None;
-        }
-        Some(numbers)
-    }
-
-    fn answered(&mut self, pending: Pending, value: Value) {
-        match (pending, value) {
-            (Pending::Tls, Value::Tls(outcome)) => self.tls_known(outcome),
-            (Pending::Password(tag), Value::Password(verdict)) => self.password_known(&tag, verdict),
-            (
-                Pending::List {
-                    tag,
-                    reference,
-                    pattern,
-                    lsub,
-                },
-                Value::Mailboxes(list),
-            ) => {
-                self.listed(tag, &reference, &pattern, lsub, list);
-            }
-            (Pending::Select { tag, read_only }, Value::Opened(opened)) => self.selected(tag, read_only, opened),
-            (Pending::Status { tag, name, items }, Value::Opened(opened)) => self.status_known(tag, &name, &items, opened),
-            (Pending::Changes { then }, Value::Pulled(pulled)) => self.pulled(then, pulled),
-            (Pending::Digests, Value::Digests(digests)) => self.digests_known(digests),
-            (Pending::Bodies, Value::Bodies(opened)) => self.bodies_opened(opened),
-            (Pending::Seen, Value::Flags(set)) => self.seen_set(set),
-            (Pending::Flags { tag, silent, expunge }, Value::Flags(set)) => self.flags_set(tag, silent, expunge, set),
-            (Pending::Expunged { tag }, Value::Expunged(done)) => self.expunged(tag, done),
-            (Pending::Closed { tag }, Value::Expunged(_)) => self.closed(&tag),
-            (Pending::AppendTo, Value::Opened(opened)) => self.append_to(opened),
-            (Pending::AppendSink, Value::Sink(opened)) => self.append_sink(opened),
-            (Pending::Appended, Value::Appended(done)) => self.appended(done),
-            _ => panic!("an answer of another kind than the question"),
-        }
-    }
-
-    fn received(&mut self, bytes: &[u8]) {
-        if self.closing.is_some() {
-            return;
-        }
-        if self.login.is_some() {
-            self.silence = self.now.instant.after(limits::IMAP_AUTOLOGOUT);
-        }
-        self.framer.push(bytes);
     }
 
     fn tick(&mut self) {
-        let now = self.now.instant;
-        let stuck = self
-            .offered
-            .is_some_and(|since| since.after(limits::SMTP_COMMAND_TIMEOUT) <= now);
-        let late = self.patience.filter(|deadline| deadline.at <= now);
-        if stuck || late.is_some() && self.closing.is_some() {
-            self.send = Vec::new();
-            self.sent = 0;
-            self.offered = None;
-            self.patience = None;
-            self.close(Reason::Timeout("the peer does not read"));
-        } else if let Some(deadline) = late {
-            self.bye("the store does not answer", Reason::Timeout(deadline.why));
-        } else if self.silence <= now && self.closing.is_none() && !matches!(self.job, Job::Waiting | Job::Fetch(_)) {
-            self.bye("autologout", Reason::Timeout("the client is silent"));
-        } else if self.silence <= now {
-            self.silence = now.after(limits::IMAP_LOGIN_TIMEOUT);
-        } else {
-            self.still_here();
+        if self.closing.is_some() || self.slots.open() > 0 {
+            return;
+        }
+        let autologout = self.autologout();
+        if autologout.at <= self.now.instant {
+            let why = Reason::Timeout(autologout.why);
+            if self.in_literal() {
+                return self.close(why);
+            }
+            return self.bye(why, "Autologout; idle for too long");
+        }
+        self.still_here();
+    }
+
+    /// Between the head of a literal and its end.
+    fn in_literal(&self) -> bool {
+        matches!(&self.doing, Doing::Fetch(fetching) if fetching.in_literal())
+    }
+
+    fn autologout(&self) -> Deadline {
+        let (after, why) = match self.account {
+            Some(_) => (limits::IMAP_AUTOLOGOUT, "autologout"),
+            None => (limits::IMAP_LOGIN_TIMEOUT, "login"),
+        };
+        Deadline {
+            at: self.heard.after(after),
+            why,
         }
     }
 
-    fn until(&self) -> Deadline {
-        let silence = Deadline {
-            at: self.silence,
-            why: "the client is silent",
+    /// The next deadline. While a question is open, it is not the client who keeps us waiting.
+    fn until(&self) -> Option<Deadline> {
+        if let Some(closing) = self.closing {
+            return Some(Deadline {
+                at: closing.until,
+                why: "last words",
+            });
+        }
+        let open = self.slots.open() > 0;
+        let autologout = (!open).then(|| self.autologout());
+        let still_here = match &self.doing {
+            Doing::Idle(idling) if !open => Some(idling.still_here()),
+            _ => None,
         };
-        let offered = self.offered.map(|since| Deadline {
-            at: since.after(limits::SMTP_COMMAND_TIMEOUT),
-            why: "the peer does not read",
-        });
-        let still_here = match &self.job {
-            Job::Idle { still_here, .. } => Some(Deadline {
-                at: *still_here,
-                why: "still here",
-            }),
-            Job::None | Job::Waiting | Job::Tls | Job::Sasl(_) | Job::Fetch(_) | Job::Append(_) => None,
-        };
-        [offered, still_here, self.patience]
-            .into_iter()
-            .flatten()
-            .fold(silence, Deadline::min)
+        autologout.into_iter().chain(still_here).min()
     }
-}
 
-/// An HTTP request line, or one of its fields (S64).
-fn is_http(text: &[u8]) -> bool {
-    ["GET ", "POST ", "HEAD ", "PUT ", "OPTIONS ", "CONNECT ", "Host: "]
-        .iter()
-        .any(|verb| text.starts_with(verb.as_bytes()))
+    /// Whether more bytes from the client are of use: a command's rest, or a little of the commands behind it.
+    fn wants_bytes(&self) -> bool {
+        let ahead = match &self.doing {
+            Doing::StartTls => false,
+            Doing::Nothing | Doing::Authenticate { .. } | Doing::Idle(_) => true,
+            Doing::Append(appending) if appending.wants_bytes() => true,
+            _ => self.framer.buffered() < limits::IMAP_READ_AHEAD,
+        };
+        ahead && self.closing.is_none() && !self.eof && self.out.len() < limits::SEND_HIGH_WATER
+    }
 }
 
 impl Machine for Session {
@@ -546,91 +334,82 @@ impl Machine for Session {
     fn handle(&mut self, now: Now, input: Input<'_, Value, Notice>) {
         self.now = now;
         match input {
-            Input::Received(bytes) => self.received(bytes),
+            Input::Received(bytes) => {
+                if self.account.is_some() {
+                    self.heard = now.instant;
+                }
+                self.framer.receive(bytes);
+            }
             Input::Eof => self.eof = true,
             Input::Sent(octets) => {
-                self.sent += octets;
-                assert!(self.sent <= self.send.len(), "more was sent than offered");
-                self.offered = Some(now.instant);
-                if self.sent == self.send.len() {
-                    self.send = Vec::new();
-                    self.sent = 0;
-                    self.offered = None;
+                self.out.sent(octets);
+                if !matches!(self.doing, Doing::Idle(_)) && self.account.is_some() {
+                    self.heard = now.instant; // it reads
                 }
             }
-            Input::Body(chunk) => self.body_came(chunk),
-            Input::Answer(answer) => {
-                let pending = self.slots.take(answer.id);
-                if self.closing.is_none() {
-                    self.answered(pending, answer.value);
-                }
-            }
-            Input::Notice(Notice::Changed { mailbox, lsn }) => {
-                if self.view.as_ref().is_some_and(|view| view.mailbox == mailbox) {
-                    self.news = self.news.max(lsn);
-                }
-            }
-            Input::Notice(Notice::Shutdown) => self.stopping = true,
-            Input::Notice(Notice::Shed) => self.bye("too busy", Reason::Shutdown),
+            Input::Body(chunk) => self.body(chunk),
+            Input::Answer(answer) => self.answered(answer),
+            Input::Notice(notice) => self.notice(notice),
             Input::Tick => self.tick(),
         }
     }
 
     fn poll(&mut self) -> Output<'_, Ask> {
-        if self.body.is_none() && self.asks.is_empty() {
-            self.advance();
-            self.tls_may_begin();
+        loop {
+            if let Some(ask) = self.unwatch.take().or_else(|| self.ask.take()) {
+                return Output::Ask(ask);
+            }
+            if let Some(closing) = self.closing {
+                if self.out.is_empty() || closing.until <= self.now.instant {
+                    return Output::Close(Close {
+                        why: closing.why,
+                        linger: Some(Deadline {
+                            at: self.now.instant.after(limits::LINGER),
+                            why: "linger",
+                        }),
+                    });
+                }
+                break;
+            }
+            match self.step() {
+                Step::Again => {}
+                Step::Message => {
+                    let octets = self.framer.take_message(limits::SINK_CHUNK);
+                    if let Doing::Append(appending) = &mut self.doing {
+                        appending.watch(octets);
+                    }
+                    return Output::Body(octets);
+                }
+                // A client that sends no more may still read what it asked for.
+                Step::Rest if self.eof && self.slots.open() == 0 && self.out.is_empty() && !self.wants_body() => {
+                    self.close(Reason::PeerGone);
+                }
+                Step::Rest => break,
+            }
         }
-        if let Some(range) = self.body.take() {
-            return Output::Body(self.framer.bytes(range));
-        }
-        if let Some(ask) = self.asks.pop_front() {
-            return Output::Ask(ask);
-        }
-        if let Some(why) = self.closing
-            && self.send.is_empty()
-        {
-            let linger = Deadline {
-                at: self.now.instant.after(limits::LINGER),
-                why: "draining",
-            };
-            return Output::Close(Close {
-                why,
-                linger: (!self.eof).then_some(linger),
-            });
-        }
-        let low = self.send.len() - self.sent < limits::SEND_HIGH_WATER;
         Output::Wait(Wait {
-            send: &self.send[self.sent..],
-            read: self.closing.is_none() && !self.eof && self.reads(),
-            body: low && self.wants_body(),
-            until: Some(self.until()),
+            read: self.wants_bytes(),
+            body: self.wants_body(),
+            until: self.until(),
+            send: self.out.bytes(),
         })
     }
 }
 
-impl Session {
-    fn reads(&self) -> bool {
-        match &self.job {
-            Job::Append(job) if job.reads() => true,
-            Job::Tls => false,
-            Job::None | Job::Sasl(_) => true,
-            // A hang-up is to be noticed during work; a little may come meanwhile.
-            Job::Waiting | Job::Idle { .. } | Job::Fetch(_) | Job::Append(_) => self.framer.buffered() < limits::IMAP_BACKLOG,
-        }
-    }
-
-    fn wants_body(&self) -> bool {
-        match &self.job {
-            Job::Fetch(job) => job.wants_body(),
-            Job::None | Job::Waiting | Job::Tls | Job::Sasl(_) | Job::Append(_) | Job::Idle { .. } => false,
-        }
-    }
-
-    /// A body's chunk, for the fetch that opened it.
-    fn body_came(&mut self, chunk: Result<&[u8], BodyError>) {
-        if self.closing.is_none() {
-            self.fetch_body(chunk);
+impl Wanted {
+    fn fits(self, value: &Value) -> bool {
+        self == match value {
+            Value::Tls(_) => Wanted::Tls,
+            Value::Password(_) => Wanted::Password,
+            Value::Mailboxes(_) => Wanted::Mailboxes,
+            Value::Opened(_) => Wanted::Opened,
+            Value::Pulled(_) => Wanted::Pulled,
+            Value::Digests(_) => Wanted::Digests,
+            Value::Bodies(_) => Wanted::Bodies,
+            Value::Flags(_) => Wanted::Flags,
+            Value::Expunged(_) => Wanted::Expunged,
+            Value::Sink(_) => Wanted::Sink,
+            Value::Appended(_) => Wanted::Appended,
         }
     }
 }

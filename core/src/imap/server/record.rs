@@ -1,9 +1,15 @@
-//! The recorded form of asks, answers and notices. Versions and digests are recorded by value.
+//! The session's asks, answers and notices, written down and read back.
 
-use super::ask::*;
+use super::ask::{
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
+    Opened, Pulled, PulledChanges, Value,
+};
 use crate::machine::BodyError;
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
 use crate::store::version::{Change, ChangeKind, Changes, Row};
+
+#[cfg(test)]
+mod tests;
 
 crate::record_enum!(Ask {
     0 => StartTls { then },
@@ -21,23 +27,24 @@ crate::record_enum!(Ask {
     12 => CommitAppend { mailbox, flags, keywords, internal_date, then },
 });
 crate::record_enum!(Value {
-    0 => Tls(answer), 1 => Password(answer), 2 => Mailboxes(answer), 3 => Opened(answer), 4 => Pulled(answer), 5 => Digests(answer),
-    6 => Bodies(answer), 7 => Flags(answer), 8 => Expunged(answer), 9 => Sink(answer), 10 => Appended(answer)
+    0 => Tls(outcome), 1 => Password(verdict), 2 => Mailboxes(list), 3 => Opened(opened), 4 => Pulled(pulled),
+    5 => Digests(digests), 6 => Bodies(opened), 7 => Flags(set), 8 => Expunged(done), 9 => Sink(opened), 10 => Appended(done),
 });
 crate::record_enum!(Notice { 0 => Changed { mailbox, lsn }, 1 => Shutdown, 2 => Shed });
 crate::record_struct!(BodyRange { row, start, len });
-crate::record_struct_tuple!(MailboxList);
-crate::record_struct_tuple!(Opened);
-crate::record_struct_tuple!(Pulled);
-crate::record_struct!(PulledChanges { changes, recent_from });
-crate::record_struct_tuple!(Digests);
-crate::record_enum!(BodiesOpened { 0 => Ready, 1 => Failed(error) });
-crate::record_enum!(BodyError { 0 => Missing, 1 => Corrupt, 2 => Unreadable });
-crate::record_struct_tuple!(FlagsSet);
-crate::record_struct!(FlagsSetAt { lsn, modified });
-crate::record_struct_tuple!(ExpungeDone);
-crate::record_struct_tuple!(AppendDone);
-crate::record_struct!(Appended { lsn, uid_validity, uid });
+crate::record_struct!(Row {
+    uid,
+    size,
+    prefix,
+    internal_date,
+    save_date,
+    email_id,
+    location,
+    crc,
+    flags,
+    keywords,
+    mod_seq,
+});
 crate::record_struct!(FlagChange { how, flags, keywords });
 crate::record_struct!(ListedMailbox {
     mailbox,
@@ -51,19 +58,49 @@ crate::record_struct!(Selected {
     recent_from
 });
 crate::record_enum!(Refused { 0 => NoSuchMailbox, 1 => DiskFull, 2 => Limit(text), 3 => Stopping });
-crate::record_enum!(Changes { 0 => List { changes, newest }, 1 => Diff(newest) });
+crate::record_struct!(PulledChanges { changes, recent_from });
 crate::record_struct!(Change { lsn, origin, what });
 crate::record_enum!(ChangeKind { 0 => Appended(uids), 1 => Flagged(uids), 2 => Expunged(uids) });
-crate::record_struct!(Row {
-    uid,
-    size,
-    prefix,
-    internal_date,
-    save_date,
-    email_id,
-    location,
-    crc,
-    flags,
-    keywords,
-    mod_seq
-});
+crate::record_enum!(BodyError { 0 => Missing, 1 => Corrupt, 2 => Unreadable });
+crate::record_enum!(BodiesOpened { 0 => Ready, 1 => Failed(error) });
+crate::record_struct!(FlagsSetAt { lsn, modified });
+crate::record_struct!(Appended { lsn, uid_validity, uid });
+
+macro_rules! wrappers {
+    ($($name:ident),*) => {$(
+        impl crate::record::Record for $name {
+            fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+                self.0.encode(out);
+            }
+            fn decode(from: &mut crate::record::Reader<'_>) -> Result<Self, crate::record::Malformed> {
+                crate::record::Record::decode(from).map($name)
+            }
+        }
+    )*};
+}
+wrappers!(MailboxList, Opened, Pulled, Digests, FlagsSet, ExpungeDone, AppendDone);
+
+/// By value.
+impl crate::record::Record for Changes {
+    fn encode(&self, out: &mut alloc::vec::Vec<u8>) {
+        match self {
+            Changes::List(list, version) => {
+                out.push(0);
+                list.encode(out);
+                version.encode(out);
+            }
+            Changes::Diff(version) => {
+                out.push(1);
+                version.encode(out);
+            }
+        }
+    }
+    fn decode(from: &mut crate::record::Reader<'_>) -> Result<Self, crate::record::Malformed> {
+        use crate::record::Record;
+        match from.byte()? {
+            0 => Ok(Changes::List(Record::decode(from)?, Record::decode(from)?)),
+            1 => Record::decode(from).map(Changes::Diff),
+            _ => Err(crate::record::Malformed("unknown variant of Changes")),
+        }
+    }
+}

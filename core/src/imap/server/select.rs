@@ -1,106 +1,123 @@
-//! SELECT, EXAMINE, CLOSE, UNSELECT, and pulling what has changed.
+//! SELECT, EXAMINE, CLOSE, UNSELECT.
 
 use alloc::boxed::Box;
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::ask::{Ask, Opened, Pulled};
-use super::{AfterPull, Job, Pending, Session};
+use super::ask::{Ask, ExpungeDone, Opened};
+use super::{Doing, Session, Wanted};
+use crate::imap::command::Tag;
+use crate::imap::flag;
+use crate::imap::response::{self, Code, Condition};
 use crate::imap::view::View;
-use crate::store::{Lsn, MailboxName};
+use crate::store::request::Refused;
+use crate::store::{Flags, MailboxName};
 
 impl Session {
-    pub(super) fn select(&mut self, tag: String, name: MailboxName, read_only: bool) {
-        let Some(login) = self.needs_login(&tag) else { return };
-        // RFC 3501 §6.3.1: even a SELECT that fails leaves the mailbox before.
-        self.unselect();
-        let then = self.wait(Pending::Select { tag, read_only });
-        self.asks.push_back(Ask::Select {
-            account: login.account,
-            name,
-            watch: true,
-            take_recent: !read_only,
-            then,
-        });
-        self.job = Job::Waiting;
+    /// RFC 3501 §6.3.1: whatever comes of it, the mailbox before is no longer selected.
+    pub(super) fn select(&mut self, tag: Tag, name: MailboxName, read_only: bool) {
+        self.deselect();
+        self.ask_mailbox(name, true, !read_only);
+        self.doing = Doing::Select { tag, read_only };
     }
 
-    pub(super) fn selected(&mut self, tag: String, read_only: bool, opened: Opened) {
+    /// Asks for a mailbox of the account.
+    pub(super) fn ask_mailbox(&mut self, name: MailboxName, watch: bool, take_recent: bool) {
+        let account = self.account.expect("only when logged in");
+        self.ask = Some(Ask::Select {
+            account,
+            name,
+            watch,
+            take_recent,
+            then: self.slots.ask(Wanted::Opened),
+        });
+    }
+
+    pub(super) fn selected(&mut self, tag: Tag, read_only: bool, opened: Opened) {
         let selected = match opened.0 {
             Ok(selected) => selected,
-            Err(_) => return self.finish(tag, "NO [NONEXISTENT] no such mailbox", Lsn(0)),
+            Err(refused) => return self.refuse(&tag, &refused),
         };
-        let view = View::new(selected.mailbox, read_only, selected.version, selected.recent_from);
-        let mut out = Vec::new();
-        view.say_flags(&mut out);
-        self.out().append(&mut out);
-        self.untagged(&format!("{} EXISTS", view.exists()));
-        self.untagged(&format!("{} RECENT", view.recent()));
-        if let Some(unseen) = view.first_unseen() {
-            self.untagged(&format!("OK [UNSEEN {unseen}] first unseen"));
-        }
-        self.untagged(&format!("OK [UIDVALIDITY {}] UIDs are valid", view.version().uid_validity));
-        self.untagged(&format!("OK [UIDNEXT {}] next UID", view.version().uid_next));
-        self.news = view.lsn();
+        let view = View::new(selected, read_only, self.slots.machine());
+        write_selected(&view, self.out.end());
+        let (code, text) = if read_only {
+            (Code::ReadOnly, "EXAMINE completed")
+        } else {
+            (Code::ReadWrite, "SELECT completed")
+        };
+        self.reply(&tag, Condition::Ok, Some(&code), text);
         self.view = Some(Box::new(view));
-        let mode = if read_only { "READ-ONLY" } else { "READ-WRITE" };
-        self.finish(tag, &format!("OK [{mode}] selected"), Lsn(0));
     }
 
-    /// Leaves the selected mailbox.
-    pub(super) fn unselect(&mut self) {
-        if let Some(view) = self.view.take() {
-            self.asks.push_back(Ask::Unwatch { mailbox: view.mailbox });
-        }
-        self.news = Lsn(0);
+    /// The store said no.
+    pub(super) fn refuse(&mut self, tag: &Tag, refused: &Refused) {
+        let (code, text) = refusal(refused);
+        self.reply(tag, Condition::No, Some(&code), text);
     }
 
-    pub(super) fn close_mailbox(&mut self, tag: String, expunge: bool) {
-        if !self.needs_view(&tag) {
+    /// CLOSE (RFC 3501 §6.4.2) and UNSELECT (RFC 3691).
+    pub(super) fn close_mailbox(&mut self, tag: Tag, expunge: bool) {
+        let view = self.view.as_ref().expect("only when selected");
+        if expunge && !view.read_only() {
+            self.ask = Some(Ask::Expunge {
+                mailbox: view.mailbox(),
+                uids: None,
+                then: self.slots.ask(Wanted::Expunged),
+            });
+            self.doing = Doing::CloseMailbox { tag };
             return;
         }
-        let view = self.view.as_ref().expect("it was just looked at");
-        if !expunge || view.read_only {
-            return self.closed(&tag);
-        }
-        let mailbox = view.mailbox;
-        let then = self.wait(Pending::Closed { tag });
-        self.asks.push_back(Ask::Expunge {
-            mailbox,
-            uids: None,
-            then,
-        });
-        self.job = Job::Waiting;
+        self.deselect();
+        let text = if expunge { "CLOSE completed" } else { "UNSELECT completed" };
+        self.reply(&tag, Condition::Ok, None, text);
     }
 
-    /// CLOSE says no EXPUNGE (RFC 3501 §6.4.2).
-    pub(super) fn closed(&mut self, tag: &str) {
-        self.unselect();
-        self.job = Job::None;
-        self.patience = None;
-        self.tagged(tag, "OK closed");
-    }
-
-    pub(super) fn pulled(&mut self, then: AfterPull, pulled: Pulled) {
-        let origin = self.slots.machine();
-        let silent = core::mem::take(&mut self.silent);
-        let expunge = !core::mem::take(&mut self.hold_expunges);
-        let mut out = Vec::new();
-        match (pulled.0, &mut self.view) {
-            (Ok(pulled), Some(view)) => view.apply(&pulled.changes, pulled.recent_from, origin, silent, expunge, &mut out),
-            (Err(_), _) => self.news = self.view.as_ref().map_or(Lsn(0), |view| view.lsn()),
-            (Ok(_), None) => {}
-        }
-        if !out.is_empty() {
-            self.out().append(&mut out);
-        }
-        match then {
-            AfterPull::Tagged(line) => self.say_line(&line),
-            AfterPull::Idle => {
-                self.pulling = false;
-                self.patience = None;
+    pub(super) fn close_expunged(&mut self, tag: Tag, done: ExpungeDone) {
+        match done.0 {
+            Ok(_) => {
+                self.deselect();
+                self.reply(&tag, Condition::Ok, None, "CLOSE completed");
             }
+            Err(refused) => self.refuse(&tag, &refused),
         }
     }
+}
+
+/// What the store's refusal is in IMAP (RFC 5530).
+pub(super) fn refusal(refused: &Refused) -> (Code<'static>, &'static str) {
+    match refused {
+        Refused::NoSuchMailbox => (Code::NonExistent, "No such mailbox"),
+        Refused::DiskFull => (Code::Limit, "The disk is full"),
+        Refused::Limit(_) => (Code::Limit, "Over a limit of this server"),
+        Refused::Stopping => (Code::Unavailable, "The server is stopping"),
+    }
+}
+
+/// The untagged responses of SELECT (RFC 3501 §6.3.1).
+fn write_selected(view: &View, out: &mut Vec<u8>) {
+    let version = view.version();
+    let keywords: Vec<&str> = version.keywords.iter().map(|name| &**name).collect();
+    response::flags(keywords.iter().copied(), out);
+    let all = flag::SYSTEM.iter().fold(Flags::default(), |all, (flag, _)| all.with(*flag));
+    let permanent = if view.read_only() {
+        Code::PermanentFlags {
+            flags: Flags::default(),
+            keywords: &[],
+            more: false,
+        }
+    } else {
+        Code::PermanentFlags {
+            flags: all,
+            keywords: &keywords,
+            more: keywords.len() < crate::limits::KEYWORDS,
+        }
+    };
+    response::exists(view.exists(), out);
+    response::recent(view.recent(), out);
+    let mut ok = |code: Code<'_>, text: &str| response::status(None, Condition::Ok, Some(&code), text, out);
+    if let Some(first) = view.first_unseen() {
+        ok(Code::Unseen(first), "First unseen message");
+    }
+    ok(permanent, "Flags that are kept");
+    ok(Code::UidNext(version.uid_next.0), "Next UID");
+    ok(Code::UidValidity(version.uid_validity), "UIDs are valid");
 }

@@ -1,97 +1,131 @@
-//! STORE and EXPUNGE: the tagged line comes when the change is durable, and what it changed has been said.
+//! STORE (RFC 3501 §6.4.6) and UID STORE.
 
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::ask::{Ask, ExpungeDone, FlagsSet};
-use super::{Job, Pending, Session};
-use crate::imap::command::SequenceSet;
-use crate::store::request::{FlagChange, Refused};
-use crate::store::{Lsn, Uid};
+use super::ask::{Ask, FlagsSet, Pulled};
+use super::{Doing, Session, Step, Wanted};
+use crate::imap::command::{SequenceSet, Tag};
+use crate::imap::response::{Code, Condition};
+use crate::imap::view::{Expunges, Report};
+use crate::limits;
+use crate::store::Uid;
+use crate::store::request::{FlagChange, FlagHow};
+
+/// ```text
+///   Setting ──FlagsSet──► Pulling ──Pulled──► Telling ──all told──► Finish
+/// ```
+#[derive(Debug)]
+pub(super) struct Storing {
+    tag: Tag,
+    uid: bool,
+    silent: bool,
+    uids: Arc<[Uid]>,
+    /// What is owed of others' changes, once they are pulled.
+    report: Option<Report>,
+    /// So many of `uids` are told.
+    told: usize,
+}
 
 impl Session {
-    pub(super) fn store(&mut self, tag: String, set: &SequenceSet, change: FlagChange, silent: bool, uid: bool) {
-        if !self.needs_view(&tag) {
-            return;
+    pub(super) fn store(&mut self, tag: Tag, set: &SequenceSet, change: FlagChange, silent: bool, uid: bool) {
+        let view = self.view.as_ref().expect("only when selected");
+        if view.read_only() {
+            return self.reply(&tag, Condition::No, Some(&Code::ReadOnly), "The mailbox is read-only");
         }
-        let Some(numbers) = self.numbers(&tag, set, uid) else { return };
-        let view = self.view.as_ref().expect("it was just looked at");
-        if view.read_only {
-            return self.finish(tag, "NO [READ-ONLY] the mailbox is open for reading only", Lsn(0));
+        if !uid && view.is_beyond(set) {
+            return self.reply(&tag, Condition::Bad, None, "There is no message of that number");
         }
-        let mailbox = view.mailbox;
-        let uids: Vec<Uid> = numbers
-            .into_iter()
-            .flat_map(|(first, last)| first..=last)
-            .filter_map(|n| view.row(n))
+        if change.how != FlagHow::Remove && keywords_beyond(&view.version().keywords, &change.keywords) {
+            return self.reply(&tag, Condition::No, Some(&Code::Limit), "The mailbox has too many keywords");
+        }
+        let mut hits = view.hits(set, uid);
+        let uids: Vec<Uid> = core::iter::from_fn(|| hits.next(view))
             .map(|row| row.uid)
+            .filter(|uid| !view.is_gone(*uid))
             .collect();
         if uids.is_empty() {
-            return self.finish(tag, "OK done", Lsn(0));
+            return self.finish_store(&tag, uid);
         }
-        let then = self.wait(Pending::Flags {
-            tag,
-            silent,
-            expunge: uid,
-        });
-        self.asks.push_back(Ask::SetFlags {
-            mailbox,
-            uids: Arc::from(uids),
+        let uids: Arc<[Uid]> = uids.into();
+        self.ask = Some(Ask::SetFlags {
+            mailbox: view.mailbox(),
+            uids: uids.clone(),
             change,
-            then,
+            then: self.slots.ask(Wanted::Flags),
         });
-        self.job = Job::Waiting;
+        self.doing = Doing::Store(Box::new(Storing {
+            tag,
+            uid,
+            silent,
+            uids,
+            report: None,
+            told: 0,
+        }));
     }
 
-    pub(super) fn flags_set(&mut self, tag: String, silent: bool, expunge: bool, set: FlagsSet) {
-        match set.0 {
-            Ok(set) => {
-                self.silent = silent;
-                // RFC 3501 §7.4.1: no EXPUNGE during STORE; UID STORE may have it.
-                self.hold_expunges = !expunge;
-                self.finish(tag, "OK done", set.lsn);
+    /// Messages in numbers: EXPUNGE waits (RFC 3501 §7.4.1).
+    fn finish_store(&mut self, tag: &Tag, uid: bool) {
+        let expunges = if uid { Expunges::Tell } else { Expunges::Wait };
+        self.finish(tag, Condition::Ok, None, "STORE completed", expunges, uid);
+    }
+
+    pub(super) fn flags_stored(&mut self, storing: Box<Storing>, set: FlagsSet) {
+        match (set.0, &mut self.view) {
+            (Ok(set), Some(view)) => {
+                view.learn(set.lsn);
+                self.doing = Doing::Store(storing);
             }
-            Err(why) => self.finish(tag, &refusal(&why), Lsn(0)),
+            (Ok(_), None) => unreachable!("flags of no mailbox"),
+            (Err(refused), _) => self.refuse(&storing.tag, &refused),
         }
     }
 
-    pub(super) fn expunge(&mut self, tag: String, set: Option<&SequenceSet>) {
-        if !self.needs_view(&tag) {
-            return;
+    pub(super) fn step_store(&mut self, mut storing: Box<Storing>) -> Step {
+        let view = self.view.as_mut().expect("only when selected");
+        let Some(report) = &mut storing.report else {
+            if view.behind() {
+                self.ask_changes();
+            } else {
+                storing.report = Some(Report::default());
+            }
+            self.doing = Doing::Store(storing);
+            return Step::Again;
+        };
+        // Where versions were compared, another session's change of the same flags may be hidden behind ours.
+        let silent = storing.silent && !report.compared();
+        if !self.tell(report, storing.uid) {
+            self.doing = Doing::Store(storing);
+            return Step::Again;
         }
-        let view = self.view.as_ref().expect("it was just looked at");
-        if view.read_only {
-            return self.finish(tag, "NO [READ-ONLY] the mailbox is open for reading only", Lsn(0));
+        let view = self.view.as_ref().expect("only when selected");
+        while !silent && storing.told < storing.uids.len() {
+            if self.out.len() >= limits::SEND_HIGH_WATER {
+                self.doing = Doing::Store(storing);
+                return Step::Again;
+            }
+            let changed = storing.uids[storing.told];
+            storing.told += 1;
+            if !view.is_gone(changed) {
+                view.write_flags(changed, storing.uid, self.out.end());
+            }
         }
-        let mailbox = view.mailbox;
-        let uids = set.map(|set| {
-            let numbers = view.numbers_of(&set.intervals(view.last_uid()));
-            let rows = numbers
-                .into_iter()
-                .flat_map(|(first, last)| first..=last)
-                .filter_map(|n| view.row(n));
-            rows.map(|row| row.uid).collect::<Arc<[Uid]>>()
-        });
-        let then = self.wait(Pending::Expunged { tag });
-        self.asks.push_back(Ask::Expunge { mailbox, uids, then });
-        self.job = Job::Waiting;
+        self.finish_store(&storing.tag, storing.uid);
+        Step::Again
     }
 
-    pub(super) fn expunged(&mut self, tag: String, done: ExpungeDone) {
-        match done.0 {
-            Ok(lsn) => self.finish(tag, "OK done", lsn),
-            Err(why) => self.finish(tag, &refusal(&why), Lsn(0)),
+    pub(super) fn store_pulled(&mut self, mut storing: Box<Storing>, pulled: Pulled) {
+        if let Some(report) = self.apply(pulled, Expunges::Wait) {
+            storing.report = Some(report);
+            self.doing = Doing::Store(storing);
         }
     }
 }
 
-/// A store's refusal as a response (RFC 5530).
-pub(super) fn refusal(why: &Refused) -> String {
-    match why {
-        Refused::NoSuchMailbox => "NO [NONEXISTENT] no such mailbox".into(),
-        Refused::DiskFull => "NO [UNAVAILABLE] the disk is nearly full, try again later".into(),
-        Refused::Limit(text) => alloc::format!("NO [LIMIT] {text}"),
-        Refused::Stopping => "NO [UNAVAILABLE] the server stops".into(),
-    }
+/// Whether these keywords do not fit the mailbox's table any more (S70).
+pub(super) fn keywords_beyond(table: &[Arc<str>], keywords: &[Arc<str>]) -> bool {
+    let known = |keyword: &Arc<str>| table.iter().any(|known| known.eq_ignore_ascii_case(keyword));
+    let new = keywords.iter().filter(|keyword| !known(keyword)).count();
+    table.len() + new > limits::KEYWORDS
 }

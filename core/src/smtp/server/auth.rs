@@ -46,7 +46,7 @@ impl Session {
         match self.line(limits::SMTP_AUTH_LINE) {
             Ok(None) => false,
             Err(()) => {
-                self.state = State::Skipping; // then 500, and the exchange is over (RFC 4954 §4)
+                self.state = State::Skipping { auth: true }; // then 500, and the exchange is over (RFC 4954 §4)
                 true
             }
             Ok(Some(line)) => {

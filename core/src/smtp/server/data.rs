@@ -51,6 +51,15 @@ enum Header {
 }
 
 impl Message {
+    /// Octets held of the message.
+    pub(super) fn buffered(&self) -> usize {
+        let header = match &self.header {
+            Header::Held { block, .. } | Header::Judged { block } => block.capacity(),
+            Header::AsItCame | Header::Written => 0,
+        };
+        header + self.behind_header.capacity() + self.lent.capacity()
+    }
+
     pub(super) fn is_judged_now(&self) -> bool {
         matches!(self.header, Header::Judged { .. })
     }
@@ -192,14 +201,11 @@ impl Session {
             return;
         };
         let block = core::mem::take(block);
-        let (mut from, mut sender) = (Vec::new(), None);
-        for field in fields(&block) {
-            if field.is("From") {
-                from.extend(mailboxes(&field.unfolded()));
-            } else if field.is("Sender") {
-                sender = mailboxes(&field.unfolded()).into_iter().next();
-            }
-        }
+        let Some((from, sender)) = authors(&block) else {
+            message.header = Header::Written;
+            message.behind_header = Vec::new();
+            return message.refuse(550, [5, 6, 0], "From and Sender must stand once, with well-formed addresses");
+        };
         message.header = Header::Judged { block };
         let then = self.slots.ask(Pending::Author);
         self.asks.push_back(Ask::JudgeAuthor {
@@ -209,6 +215,9 @@ impl Session {
     }
 
     pub(super) fn author_known(&mut self, verdict: AuthorVerdict) {
+        if self.closing.is_some() {
+            return;
+        }
         let date = format_rfc5322(self.now.unix);
         let id = format!("<{}@{}>", self.new_id(), self.settings.hostname);
         let State::Message(message) = &mut self.state else { return };
@@ -383,17 +392,43 @@ impl Message {
     }
 }
 
-/// The mailboxes of an address list that are well-formed.
-fn mailboxes(list: &[u8]) -> Vec<Mailbox> {
-    let parsed = address_list::parse(list).into_iter().filter_map(|entry| match entry {
-        Entry::Mailbox { local, domain, .. } => {
-            let local = crate::address::LocalPart::new(core::str::from_utf8(&local).ok()?, true).ok()?;
-            let host = crate::address::Host::parse(core::str::from_utf8(&domain).ok()?, true).ok()?;
-            Some(Mailbox { local, host })
+/// The addresses in From, and the one in Sender. `None` when a field stands twice, or holds what is no address: readers would
+/// disagree about who wrote the message (S14).
+fn authors(block: &[u8]) -> Option<(Vec<Mailbox>, Option<Mailbox>)> {
+    let (mut from, mut sender) = (None, None);
+    for field in fields(block) {
+        let place = if field.is("From") {
+            &mut from
+        } else if field.is("Sender") {
+            &mut sender
+        } else {
+            continue;
+        };
+        if place.replace(mailboxes(&field.unfolded())?).is_some() {
+            return None;
         }
-        Entry::GroupStart(_) | Entry::GroupEnd => None,
-    });
-    parsed.collect()
+    }
+    let sender = match sender {
+        Some(mailboxes) => Some(<[Mailbox; 1]>::try_from(mailboxes).ok()?),
+        None => None,
+    };
+    Some((from.unwrap_or_default(), sender.map(|[sender]| sender)))
+}
+
+/// The mailboxes of an address list; `None` when one is malformed.
+fn mailboxes(list: &[u8]) -> Option<Vec<Mailbox>> {
+    let mut mailboxes = Vec::new();
+    for entry in address_list::parse(list) {
+        match entry {
+            Entry::Mailbox { local, domain, .. } => {
+                let local = crate::address::LocalPart::new(core::str::from_utf8(&local).ok()?, true).ok()?;
+                let host = crate::address::Host::parse(core::str::from_utf8(&domain).ok()?, true).ok()?;
+                mailboxes.push(Mailbox { local, host });
+            }
+            Entry::GroupStart(_) | Entry::GroupEnd => {}
+        }
+    }
+    Some(mailboxes)
 }
 
 /// A submission's header as it goes on (RFC 6409 §8, `rules.md`): with a Date and a Message-ID, without Bcc, Resent-Bcc,

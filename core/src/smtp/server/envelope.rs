@@ -31,6 +31,12 @@ impl Session {
         if self.envelope.is_some() {
             return self.protocol_error(503, [5, 5, 1], "MAIL was given already");
         }
+        // A parameter needs its extension: none is offered to HELO, AUTH= only where AUTH is (RFC 5321 §4.1.1.11).
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let auth_offered = self.login.is_some() || self.may_log_in();
+        if parameters.any && !extended || parameters.auth && !auth_offered {
+            return self.refuse(555, [5, 5, 4], "the parameter was not offered");
+        }
         if parameters.size > self.settings.message_max {
             let text = alloc::format!("the message is larger than {} octets", self.settings.message_max);
             return self.refuse(552, [5, 3, 4], &text);

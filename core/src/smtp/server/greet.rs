@@ -1,12 +1,12 @@
 //! Greeting, EHLO, STARTTLS.
 
 use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::string::{String, ToString};
 
 use super::ask::{Ask, TlsOutcome};
 use super::{Hello, Pending, Session, State};
 use crate::machine::Reason;
+use crate::smtp::extension::{self, Situation};
 use crate::smtp::reply::Reply;
 
 impl Session {
@@ -24,25 +24,17 @@ impl Session {
         self.hello = Some(Hello { extended, name });
         let mut lines = alloc::vec![self.settings.hostname.clone()];
         if extended {
-            lines.extend(self.extensions());
+            lines.extend(extension::offered(self.situation()).iter().map(ToString::to_string));
         }
         self.reply(Reply::bare(250, lines));
     }
 
-    /// What is offered here and now (`rules.md`: which extension on which listener). Nothing that does not work.
-    fn extensions(&self) -> Vec<String> {
-        let mut offered: Vec<String> = Vec::new();
-        offered.push("PIPELINING".into());
-        offered.push(format!("SIZE {}", self.settings.message_max));
-        offered.push("8BITMIME".into());
-        offered.push("ENHANCEDSTATUSCODES".into());
-        if self.settings.starttls && self.tls.is_none() {
-            offered.push("STARTTLS".into());
+    fn situation(&self) -> Situation {
+        Situation {
+            message_max: self.settings.message_max,
+            may_start_tls: self.settings.starttls && self.tls.is_none(),
+            may_log_in: self.may_log_in(),
         }
-        if self.may_log_in() {
-            offered.push("AUTH PLAIN".into());
-        }
-        offered
     }
 
     pub(super) fn start_tls(&mut self) {
@@ -74,6 +66,9 @@ impl Session {
 
     /// RFC 3207 §4.2: everything that was said before is forgotten.
     pub(super) fn tls_known(&mut self, outcome: TlsOutcome) {
+        if self.closing.is_some() {
+            return;
+        }
         match outcome {
             TlsOutcome::Secure(evidence) => {
                 self.tls = Some(evidence);

@@ -19,8 +19,6 @@ mod greet;
 mod record;
 mod script;
 
-pub(crate) use self::script::{password_verdict, sink};
-
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -87,7 +85,10 @@ enum State {
     /// Before or between commands.
     Command,
     /// An over-long line is skipped; then 500.
-    Skipping,
+    Skipping {
+        /// It belonged to a SASL exchange.
+        auth: bool,
+    },
     /// A SASL exchange waits for the client.
     Sasl,
     /// The host checks a password.
@@ -194,6 +195,14 @@ impl Session {
             self.replies.pop_front();
             self.replied += 1;
         }
+        if self.replies.is_empty() {
+            self.replies = VecDeque::new(); // an idle session owns no buffer
+        }
+    }
+
+    /// Whether the next command may be taken: not too many look-ups are open, and the peer reads its replies.
+    fn takes_commands(&self) -> bool {
+        self.slots.open() < limits::SMTP_ASKS && self.send.len() - self.sent < limits::SMTP_BACKLOG
     }
 
     fn refuse(&mut self, code: u16, status: [u16; 3], text: &str) {
@@ -240,18 +249,38 @@ impl Session {
         };
     }
 
+    /// Octets of buffers that the session holds now: none when it is idle.
+    pub fn buffered(&self) -> usize {
+        let message = match &self.state {
+            State::Message(message) => message.buffered(),
+            State::Command
+            | State::Skipping { .. }
+            | State::Sasl
+            | State::Checking
+            | State::Opening
+            | State::Committing
+            | State::Tls => 0,
+        };
+        let queues = self.asks.capacity() * size_of::<Ask>() + self.replies.capacity() * size_of::<Option<Reply>>();
+        self.input.capacity() + self.send.capacity() + queues + message
+    }
+
     // --- input --------------------------------------------------------------------------------------------------------
 
     /// Works on what has been received, until something is to be asked, written or waited for.
     fn advance(&mut self) {
         while self.closing.is_none() && self.body.is_none() && self.asks.is_empty() {
             let went = match &self.state {
-                State::Command => self.slots.open() < limits::SMTP_ASKS && self.command(),
-                State::Skipping => self.skip(),
+                State::Command => self.takes_commands() && self.command(),
+                State::Skipping { auth } => {
+                    let auth = *auth;
+                    self.skip(auth)
+                }
                 State::Sasl => self.sasl_line(),
                 State::Message(_) => self.message(),
                 State::Checking | State::Opening | State::Committing | State::Tls => false,
             };
+            self.flush();
             if !went {
                 break;
             }
@@ -280,7 +309,8 @@ impl Session {
             self.input = Vec::new();
             self.taken = 0;
             self.searched = 0;
-        } else if self.taken > 0 {
+        } else if self.taken * 2 >= self.input.len() {
+            // Not at every line: moving what is left is paid for by what was taken.
             self.input.drain(..self.taken);
             self.searched -= self.taken.min(self.searched);
             self.taken = 0;
@@ -317,11 +347,17 @@ impl Session {
         match self.line(limit) {
             Ok(None) => false,
             Err(()) => {
-                self.state = State::Skipping;
+                self.state = State::Skipping {
+                    auth: limit == limits::SMTP_AUTH_LINE,
+                };
                 true
             }
             Ok(Some(line)) => {
                 self.deadline.at = self.now.instant.after(limits::SMTP_COMMAND_TIMEOUT);
+                // Only EHLO offers PIPELINING (S10).
+                if self.hello.as_ref().is_some_and(|hello| !hello.extended) && self.talks_early() {
+                    return true;
+                }
                 self.execute(&line);
                 true
             }
@@ -343,7 +379,7 @@ impl Session {
     }
 
     /// Throws an over-long line away, in constant memory, up to its end.
-    fn skip(&mut self) -> bool {
+    fn skip(&mut self, auth: bool) -> bool {
         match memchr(b'\n', &self.input[self.taken..]) {
             None => {
                 self.taken = self.input.len();
@@ -354,7 +390,8 @@ impl Session {
                 self.taken += end + 1;
                 self.searched = self.taken;
                 self.wait_for_command();
-                self.protocol_error(500, [5, 5, 2], "the line is too long");
+                let status = if auth { [5, 5, 6] } else { [5, 5, 2] };
+                self.protocol_error(500, status, "the line is too long");
                 true
             }
         }
@@ -373,6 +410,7 @@ impl Session {
                 self.refuse(554, [5, 5, 1], "this is SMTP");
                 self.close(Reason::NotOurProtocol);
             }
+            Err(Syntax::NotImplemented) => self.refuse(502, [5, 5, 1], "not implemented"),
             Err(Syntax::Unknown) => self.protocol_error(500, [5, 5, 1], "unknown command"),
             Err(Syntax::Argument(what)) => self.protocol_error(501, [5, 5, 4], what),
             Err(Syntax::Address(error)) => {
@@ -459,6 +497,11 @@ impl Session {
                     self.send = Vec::new();
                     self.sent = 0;
                     self.offered = None;
+                    self.replies = VecDeque::new();
+                }
+                // The stream is the handshake's: nothing can be said on it.
+                None if matches!(self.state, State::Tls) && self.slots.open() > 0 => {
+                    self.close(Reason::Timeout(self.deadline.why));
                 }
                 None => {
                     let why = self.deadline.why;
@@ -527,6 +570,9 @@ impl Machine for Session {
             };
         }
         if let Some(ask) = self.asks.pop_front() {
+            if self.asks.is_empty() {
+                self.asks = VecDeque::new(); // an idle session owns no buffer
+            }
             return Output::Ask(ask);
         }
         if let Some(why) = self.closing
@@ -560,8 +606,8 @@ impl Session {
         }
         let backlog = self.input.len() - self.taken;
         match &self.state {
-            State::Command => self.slots.open() < limits::SMTP_ASKS && backlog < limits::SMTP_BACKLOG,
-            State::Skipping | State::Sasl => true,
+            State::Command => self.takes_commands() && backlog < limits::SMTP_BACKLOG,
+            State::Skipping { .. } | State::Sasl => true,
             State::Message(message) => !message.is_judged_now(),
             // A hang-up is to be noticed while a password is checked or a message committed; a little may come meanwhile.
             State::Checking | State::Opening | State::Committing => backlog < limits::SMTP_BACKLOG,
@@ -579,7 +625,7 @@ impl Session {
         match &self.state {
             State::Message(message) => &message.lent,
             State::Command
-            | State::Skipping
+            | State::Skipping { .. }
             | State::Sasl
             | State::Checking
             | State::Opening

@@ -1,6 +1,6 @@
 //! The batch: judged, written, synced, published.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
 use crate::store::operation::Operation;
-use crate::store::request::{Refused, Reply};
+use crate::store::request::{Refused, Reply, Request, Submission};
 use crate::store::{AccountId, Location, Lsn, MailboxKey};
 
 /// What is in flight.
@@ -41,8 +41,11 @@ pub(super) struct Recorded {
 impl Committer {
     /// Judges what is waiting into a batch and has it written, if none is in flight.
     pub(super) fn begin_batch(&mut self) {
-        if self.batch.is_some() || self.waiting.is_empty() || self.settling.octets() > limits::UNSETTLED_BYTES {
+        if self.batch.is_some() || self.waiting.is_empty() {
             return;
+        }
+        if self.settling.octets() > self.settings.unsettled_bytes {
+            return self.refuse_mail_while_full();
         }
         let mut parts: Vec<Arc<[u8]>> = Vec::new();
         let mut octets = 0;
@@ -62,8 +65,12 @@ impl Committer {
             }
             if octets + most > self.ring.room() {
                 // The next segment is begun only by a batch of its own.
-                if !batch.records.is_empty() || !self.ring.advance(self.checkpointing.done().lsn) {
-                    self.checkpointing.wanted |= batch.records.is_empty();
+                if !batch.records.is_empty() {
+                    break;
+                }
+                if !self.ring.advance(self.checkpointing.done().lsn) {
+                    self.checkpointing.wanted = true;
+                    self.refuse_mail_while_full();
                     break;
                 }
             }
@@ -139,6 +146,9 @@ impl Committer {
             self.hold(&recorded);
             match &recorded.operation {
                 Operation::Account(new) => {
+                    if let Some(entry) = self.accounts.get_mut(&new.account) {
+                        entry.visible = true;
+                    }
                     touched.extend(new.mailboxes.iter().map(|made| MailboxKey {
                         account: new.account,
                         mailbox: made.mailbox,
@@ -166,7 +176,23 @@ impl Committer {
         if self.ring.used(self.checkpointing.done().lsn) >= limits::RING_SEGMENTS as usize / 2 {
             self.checkpointing.wanted = true;
         }
+        self.compact_indexes();
         self.begin_settling();
+    }
+
+    /// New mail does not wait for a disk that has no room (R11); everything else does, and goes on when there is room.
+    fn refuse_mail_while_full(&mut self) {
+        if self.space.enough {
+            return;
+        }
+        let (mail, rest) = core::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|submission| matches!(submission.request, Request::Place { .. }));
+        self.waiting = rest;
+        let mail: VecDeque<Submission> = mail;
+        for Submission { ticket, .. } in mail {
+            self.reply(ticket, Reply::Refused(Refused::DiskFull));
+        }
     }
 
     fn notify(&mut self, mailbox: MailboxKey) {

@@ -30,7 +30,7 @@ pub(super) struct Booted {
     pub(super) checkpoint: Checkpoint,
     pub(super) newest_segment: Option<u32>,
     pub(super) accounts: Vec<Loaded>,
-    /// Accounts that have a directory but no index: the journal must make them.
+    /// Accounts that have a directory but no record in their index: the journal must make them.
     pub(super) orphans: Vec<AccountId>,
     /// Operations behind the checkpoint, in order, with their inline bodies.
     pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
@@ -43,6 +43,8 @@ pub(super) struct Loaded {
     pub(super) generation: u32,
     pub(super) len: u64,
     pub(super) snapshot_len: u64,
+    /// Generations before, which nobody has removed yet.
+    pub(super) older: Vec<u32>,
 }
 
 pub(super) struct Boot {
@@ -74,7 +76,8 @@ enum Step {
     Shelf(DiskPath),
     Generations(AccountId),
     Index(AccountId, u32),
-    Cut,
+    /// A torn tail is cut off; or an unreadable snapshot is removed, and the generation before it read.
+    Cut(Option<AccountId>),
     End,
 }
 
@@ -220,9 +223,12 @@ impl Boot {
                 }
                 self.load(id, generation)
             }
-            Step::Cut => {
+            Step::Cut(again) => {
                 value(done, "an index")?;
-                Ok(self.next_account())
+                Ok(match again {
+                    Some(id) => self.next_generation(id),
+                    None => self.next_account(),
+                })
             }
             Step::End => Err("the start went on after its end".into()),
         }
@@ -359,7 +365,7 @@ impl Boot {
 
     fn load(&mut self, id: AccountId, generation: u32) -> Result<BootNext, String> {
         let bytes = core::mem::take(&mut self.index);
-        let (mut account, mut at, mut snapshot_len) = (Account::new(id), 0, 0);
+        let (mut account, mut at, mut snapshot_len) = (Account::new(id), 0, 0_u64);
         while let Some(read) = record::decode(&bytes[at..]).filter(|read| read.place.epoch == generation) {
             let first = at == 0;
             at += read.len;
@@ -376,31 +382,56 @@ impl Boot {
                 account.apply(read.place.lsn, 0, &operation);
             }
         }
+        self.no_covered_record_behind(id, generation, &bytes, at, account.last_lsn)?;
+        let path = layout::index(id, generation);
         // A generation above the first begins with its snapshot; without it, the one before is still whole.
         if generation > 0 && snapshot_len == 0 {
-            return Ok(self.next_generation(id));
-        }
-        let later = record::candidates(&bytes[at..]).filter_map(|candidate| record::decode(&bytes[at + candidate..]));
-        let settled = later.filter(|read| read.place.epoch == generation && read.place.lsn <= self.checkpoint.lsn);
-        if let Some(read) = settled.map(|read| read.place.lsn).next() {
-            return Err(format!("the index of account {id} is corrupt before record {read}"));
+            if self.generations.is_empty() {
+                return Err(format!(
+                    "the index of account {id} is unreadable, and there is none before it"
+                ));
+            }
+            return Ok(self.go(Step::Cut(Some(id)), DiskOp::Unlink(path)));
         }
         account.loaded_until = account.last_lsn;
         let len = at as u64;
-        self.booted.accounts.push(Loaded {
-            account,
-            generation,
-            len,
-            snapshot_len,
-        });
-        // What is behind the last whole entry is of a write that did not finish.
-        Ok(self.go(
-            Step::Cut,
-            DiskOp::Truncate {
-                path: layout::index(id, generation),
+        if len == 0 {
+            self.booted.orphans.push(id);
+        } else {
+            self.booted.accounts.push(Loaded {
+                account,
+                generation,
                 len,
-            },
-        ))
+                snapshot_len,
+                older: core::mem::take(&mut self.generations),
+            });
+        }
+        // What is behind the last whole entry is of a write that did not finish.
+        Ok(self.go(Step::Cut(None), DiskOp::Truncate { path, len }))
+    }
+
+    /// Refuses an index in which a record that a checkpoint covers can be seen behind the last readable one.
+    fn no_covered_record_behind(
+        &self,
+        id: AccountId,
+        generation: u32,
+        bytes: &[u8],
+        at: usize,
+        last: Lsn,
+    ) -> Result<(), String> {
+        let behind = &bytes[at..];
+        let whole = record::candidates(behind).filter_map(|candidate| Some(record::decode(&behind[candidate..])?.place));
+        let next = record::peek(behind).filter(|place| place.lsn > last);
+        // A snapshot may be of a record before the checkpoint and yet not be durable.
+        let next = next.filter(|_| generation == 0 || at > 0);
+        let covered = |place: &record::Place| place.epoch == generation && place.lsn <= self.checkpoint.lsn;
+        match whole.chain(next).find(covered) {
+            Some(place) => Err(format!(
+                "the index of account {id} is corrupt before record {}, which it must have",
+                place.lsn
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Checkpointing {
     dirty_since: Option<Instant>,
     /// One is to be begun as soon as it can.
     pub(super) wanted: bool,
+    /// One has been done, and index logs have not been looked at since.
+    pub(super) compact: bool,
 }
 
 impl Checkpointing {
@@ -116,9 +118,8 @@ impl Committer {
         if self.ring.last_lsn() > covered {
             self.checkpointing.dirty(self.now.instant);
         }
-        if self.batch.is_none() {
-            self.compact_indexes();
-        }
+        self.checkpointing.compact = true;
+        self.compact_indexes();
     }
 
     fn settled_before_batch(&self) -> Lsn {

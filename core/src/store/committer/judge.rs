@@ -180,7 +180,9 @@ impl Committer {
         };
         let line = frame::line(place, &copy).len() as u64;
         let body = if place.big { 0 } else { place.body_len };
-        let at = account.pack.take(line + copy.prefix.len() as u64 + body + 2);
+        let at = account
+            .pack
+            .take(line + copy.prefix.len() as u64 + body + 2, self.settings.pack_bytes);
         let (pack, offset) = (at.pack, at.len + line);
         copy.location = if place.big {
             Location::Big { pack, offset }
@@ -213,7 +215,7 @@ impl Committer {
         if change.how != FlagHow::Remove && !model.has_room_for(&change.keywords) {
             return refused(Refused::Limit("a mailbox has at most 64 keywords".into()));
         }
-        let newest = model.version().lsn;
+        let newest = model.last_lsn();
         let mut modified = Vec::new();
         let chosen = model.select_rows(uids, |row: &Row| {
             let fresh = unchanged_since.is_none_or(|since| row.mod_seq <= since);
@@ -249,7 +251,7 @@ impl Committer {
         let Some((_, model)) = account.mailbox(Where::Mailbox(mailbox.mailbox)) else {
             return refused(Refused::NoSuchMailbox);
         };
-        let newest = model.version().lsn;
+        let newest = model.last_lsn();
         let chosen = match uids {
             Some(uids) => model.select_rows(uids, |row| row.flags.contains(Flags::DELETED)),
             None => model.with_flag(Flags::DELETED),

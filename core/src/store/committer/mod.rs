@@ -47,7 +47,7 @@ use crate::store::request::{Refused, Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 use crate::time::{Instant, Now};
 
-/// A store's settings.
+/// A store's settings; `Settings::default()` is right for a small server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of the ring in all; rounded down to eight equal segments.
@@ -56,6 +56,25 @@ pub struct Settings {
     pub free_bytes_min: u64,
     /// Below so many hundredths of the disk no new mail is taken.
     pub free_percent_min: u64,
+    /// Bytes that may be durable in the journal but not yet in packs; above this no new batch is begun.
+    pub unsettled_bytes: u64,
+    /// A pack is sealed (the next one is begun) at this size.
+    pub pack_bytes: u64,
+    /// An account's index log is replaced by a snapshot above this size, if it is four times the snapshot before it.
+    pub index_log_bytes: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            ring_bytes: limits::RING_BYTES,
+            free_bytes_min: 2 * limits::MESSAGE,
+            free_percent_min: limits::FREE_PERCENT,
+            unsettled_bytes: limits::UNSETTLED_BYTES,
+            pack_bytes: limits::PACK_BYTES,
+            index_log_bytes: limits::INDEX_LOG_BYTES,
+        }
+    }
 }
 
 impl Settings {
@@ -92,6 +111,8 @@ pub struct Committer {
 struct Entry {
     account: Account,
     index: settle::Index,
+    /// Whether the record that made it is durable: before that, no query may see it.
+    visible: bool,
 }
 
 /// ```text
@@ -182,17 +203,19 @@ impl Committer {
 
     fn submit(&mut self, submission: Submission) {
         match self.phase {
-            Phase::Booting(_) | Phase::Recovering | Phase::Running if self.waiting.len() < limits::WAITING => {
-                if let Some(effect) = self.query(submission) {
-                    self.waiting.push_back(effect);
-                    self.look_at_space();
-                }
-            }
-            Phase::Booting(_) | Phase::Recovering | Phase::Running => {
+            Phase::Booting(_) | Phase::Recovering | Phase::Running if self.waiting.len() >= limits::WAITING => {
                 self.reply(
                     submission.ticket,
                     Reply::Refused(Refused::Limit("too many requests are waiting".into())),
                 );
+            }
+            // What has not been read yet is not empty: queries wait too.
+            Phase::Booting(_) | Phase::Recovering => self.waiting.push_back(submission),
+            Phase::Running => {
+                if let Some(effect) = self.query(submission) {
+                    self.waiting.push_back(effect);
+                    self.look_at_space();
+                }
             }
             Phase::Stopping | Phase::Stopped => self.reply(submission.ticket, Reply::Refused(Refused::Stopping)),
             Phase::Failed => {}
@@ -228,12 +251,14 @@ impl Committer {
         self.recovered.torn_records = booted.torn_records;
         self.recovered.records = booted.records.len() as u64;
         for loaded in booted.accounts {
-            let index = settle::Index::at(loaded.generation, loaded.len, loaded.snapshot_len);
+            let old = loaded.older.iter().map(|generation| (*generation, loaded.account.last_lsn));
+            let index = settle::Index::at(loaded.generation, loaded.len, loaded.snapshot_len, old.collect());
             self.accounts.insert(
                 loaded.account.id,
                 Entry {
                     account: loaded.account,
                     index,
+                    visible: true,
                 },
             );
         }
@@ -243,12 +268,27 @@ impl Committer {
             self.apply(lsn, 0, &operation);
             last = lsn;
         }
-        if let Some(orphan) = booted.orphans.iter().find(|id| !self.accounts.contains_key(id)) {
+        if let Some(entry) = self.accounts.values().find(|entry| entry.account.loaded_until > last) {
+            return self.fail(alloc::format!(
+                "the index of account {} has record {}, but the journal ends at {last}: was only a part of the store restored?",
+                entry.account.id,
+                entry.account.loaded_until
+            ));
+        }
+        // An account that neither its index nor the journal makes is not an empty one.
+        let unmade = self
+            .accounts
+            .iter()
+            .filter(|(_, entry)| !entry.account.is_made())
+            .map(|(id, _)| id);
+        let unknown = booted.orphans.iter().filter(|id| !self.accounts.contains_key(id));
+        if let Some(orphan) = unmade.chain(unknown).next() {
             return self.fail(alloc::format!(
                 "account {orphan} has no readable index; restore it, or remove its directory"
             ));
         }
         for entry in self.accounts.values_mut() {
+            entry.visible = true;
             for mailbox in entry.account.mailboxes_mut() {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
@@ -262,10 +302,7 @@ impl Committer {
     fn apply(&mut self, lsn: Lsn, origin: u64, operation: &crate::store::operation::Operation) {
         for id in operation.accounts() {
             let entry = self.accounts.entry(id);
-            let entry = entry.or_insert_with(|| Entry {
-                account: Account::new(id),
-                index: settle::Index::default(),
-            });
+            let entry = entry.or_insert_with(|| Entry::new(id));
             if entry.account.last_lsn < lsn {
                 entry.account.apply(lsn, origin, operation);
             }
@@ -283,6 +320,9 @@ impl Committer {
                     self.phase = Phase::Running;
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();
+                    for early in core::mem::take(&mut self.waiting) {
+                        self.submit(early);
+                    }
                     self.begin_batch();
                 }
             }
@@ -292,14 +332,26 @@ impl Committer {
             }
             Phase::Stopping => {
                 self.begin_batch();
+                if self.batch.is_none() && self.settling.stuck() {
+                    // What cannot be settled now stays in the journal, and the next start settles it.
+                    return self.end();
+                }
                 if self.batch.is_none() && self.waiting.is_empty() {
                     self.checkpointing.wanted |= self.ring.last_lsn() > self.checkpointing.done().lsn;
                     self.begin_checkpoint();
                     if self.checkpointing.idle() && !self.checkpointing.wanted {
-                        self.phase = Phase::Stopped;
+                        self.end();
                     }
                 }
             }
+        }
+    }
+
+    /// The end of a clean stop: who still waits is told.
+    fn end(&mut self) {
+        self.phase = Phase::Stopped;
+        for Submission { ticket, .. } in core::mem::take(&mut self.waiting) {
+            self.reply(ticket, Reply::Refused(Refused::Stopping));
         }
     }
 
@@ -313,6 +365,16 @@ impl Committer {
             why: "a checkpoint is due",
         });
         [retry, checkpoint].into_iter().flatten().min()
+    }
+}
+
+impl Entry {
+    fn new(id: AccountId) -> Entry {
+        Entry {
+            account: Account::new(id),
+            index: settle::Index::default(),
+            visible: false,
+        }
     }
 }
 
@@ -334,7 +396,7 @@ impl Machine for Committer {
             Input::Notice(Notice::Submit(submission)) => self.submit(submission),
             Input::Notice(Notice::Shutdown) => match self.phase {
                 Phase::Running | Phase::Recovering => self.phase = Phase::Stopping,
-                Phase::Booting(_) => self.phase = Phase::Stopped,
+                Phase::Booting(_) => self.end(),
                 Phase::Stopping | Phase::Stopped | Phase::Failed => {}
             },
             Input::Tick => {

@@ -10,8 +10,8 @@ impl Committer {
         let ticket = submission.ticket;
         let reply = match submission.request {
             Request::Mailboxes(account) => match self.accounts.get(&account) {
-                Some(entry) => Reply::Mailboxes(entry.account.list()),
-                None => Reply::Refused(Refused::NoSuchMailbox),
+                Some(entry) if entry.visible => Reply::Mailboxes(entry.account.list()),
+                Some(_) | None => Reply::Refused(Refused::NoSuchMailbox),
             },
             Request::Select {
                 account,
@@ -19,7 +19,8 @@ impl Committer {
                 watch,
                 take_recent,
             } => {
-                let found = self.accounts.get(&account).and_then(|entry| entry.account.by_name(&name));
+                let entry = self.accounts.get(&account).filter(|entry| entry.visible);
+                let found = entry.and_then(|entry| entry.account.by_name(&name));
                 match found {
                     Some(mailbox) => self.select(MailboxKey { account, mailbox }, watch, take_recent),
                     None => Reply::Refused(Refused::NoSuchMailbox),

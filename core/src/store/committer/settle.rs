@@ -24,17 +24,17 @@ pub(super) struct Index {
     generation: u32,
     len: u64,
     snapshot_len: u64,
-    /// The generation before, until a checkpoint covers this one.
-    old: Option<(u32, Lsn)>,
+    /// Generations before, until a checkpoint covers the record that this one begins with.
+    old: Vec<(u32, Lsn)>,
 }
 
 impl Index {
-    pub(super) fn at(generation: u32, len: u64, snapshot_len: u64) -> Index {
+    pub(super) fn at(generation: u32, len: u64, snapshot_len: u64, old: Vec<(u32, Lsn)>) -> Index {
         Index {
             generation,
             len,
             snapshot_len,
-            old: None,
+            old,
         }
     }
 }
@@ -73,6 +73,11 @@ impl Settling {
         self.octets
     }
 
+    /// Whether something could not be settled, and waits to be tried again.
+    pub(super) fn stuck(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
@@ -109,10 +114,7 @@ impl Committer {
     pub(super) fn settle(&mut self, lsn: Lsn, operation: &Operation, body: Option<Arc<[u8]>>) {
         if let Operation::Account(new) = operation {
             let made = self.accounts.entry(new.account);
-            made.or_insert_with(|| Entry {
-                account: crate::store::account::Account::new(new.account),
-                index: Index::default(),
-            });
+            made.or_insert_with(|| Entry::new(new.account));
             self.settle_op(lsn, DiskOp::MakeDir(layout::packs(new.account)));
         }
         if let Operation::Place(place) = operation {
@@ -229,11 +231,16 @@ impl Committer {
         self.look_at_space();
     }
 
-    /// Replaces long index logs by snapshots. Called when nothing is in flight, so that pending and published are one.
+    /// Replaces long index logs by snapshots, once after each checkpoint. Not while a batch is in flight: pending and published
+    /// must be one. Not during a checkpoint: one that began before the snapshot was written does not cover it.
     pub(super) fn compact_indexes(&mut self) {
+        if self.batch.is_some() || !self.checkpointing.idle() || !core::mem::take(&mut self.checkpointing.compact) {
+            return;
+        }
+        let log_max = self.settings.index_log_bytes;
         let long = |entry: &Entry| {
             let index = &entry.index;
-            index.old.is_none() && index.len > limits::INDEX_LOG_BYTES.max(4 * index.snapshot_len)
+            index.old.is_empty() && index.len > log_max.max(4 * index.snapshot_len)
         };
         let ids: Vec<AccountId> = self
             .accounts
@@ -247,7 +254,7 @@ impl Committer {
             let mut payload = alloc::vec![SNAPSHOT];
             entry.account.encode(&mut payload);
             let index = &mut entry.index;
-            index.old = Some((index.generation, lsn));
+            index.old.push((index.generation, lsn));
             index.generation += 1;
             let encoded = record::encode(
                 Place {
@@ -270,9 +277,8 @@ impl Committer {
     pub(super) fn forget_old_indexes(&mut self, covered: Lsn) {
         let mut gone = Vec::new();
         for (id, entry) in &mut self.accounts {
-            if let Some((generation, _)) = entry.index.old.take_if(|(_, lsn)| *lsn <= covered) {
-                gone.push(layout::index(*id, generation));
-            }
+            let old = entry.index.old.extract_if(.., |(_, lsn)| *lsn <= covered);
+            gone.extend(old.map(|(generation, _)| layout::index(*id, generation)));
         }
         for path in gone {
             self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);

@@ -120,6 +120,18 @@ pub fn decode(bytes: &[u8]) -> Option<Read<'_>> {
     })
 }
 
+/// Where the record at the start of `bytes` says it stands, whether or not it is whole.
+pub fn peek(bytes: &[u8]) -> Option<Place> {
+    let header = bytes.get(..HEADER)?;
+    let long = |at: usize| Some(u64::from_le_bytes(header.get(at..at + 8)?.try_into().ok()?));
+    let word = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
+    (word(0)? == MAGIC && header[28] == VERSION).then_some(Place {
+        lsn: Lsn(long(8)?),
+        batch: Lsn(long(16)?),
+        epoch: word(24)?,
+    })
+}
+
 /// Offsets, 8-aligned, at which a record may begin.
 pub fn candidates(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     let finder = memchr::memmem::find_iter(bytes, b"PBJ1");

@@ -1,0 +1,203 @@
+//! The next command: framed, parsed, and sent to its family if the session's state allows it.
+
+use alloc::boxed::Box;
+
+use super::append::Appending;
+use super::{Session, Step};
+use crate::imap::command::{self, Bad, Command, Tag};
+use crate::imap::frame::{Event, Framed};
+use crate::imap::response::{self, Code, Condition};
+use crate::limits;
+use crate::machine::Reason;
+
+/// What the framer gave, without a hold on it.
+enum Heard {
+    Command(Tag, Command),
+    Bad(Bad),
+    /// A command of IMAP4rev1 that this version does not have.
+    Missing(Tag),
+    Message(Box<Appending>),
+    Continue,
+    Http,
+}
+
+impl Session {
+    pub(super) fn next_command(&mut self) -> Step {
+        if self.shutdown {
+            self.bye(Reason::Shutdown, "The server is shutting down");
+            return Step::Again;
+        }
+        let heard = match self.framer.poll() {
+            None => return Step::Rest,
+            Some(event) => hear(event),
+        };
+        match heard {
+            Heard::Continue => response::continuation("Ready for the literal", self.out.end()),
+            Heard::Http => self.close(Reason::NotOurProtocol),
+            Heard::Bad(bad) => self.bad(bad.tag.as_ref(), bad.text),
+            Heard::Missing(tag) if self.account.is_some() => {
+                self.understood();
+                self.reply(&tag, Condition::No, Some(&Code::Cannot), "Not supported by this version");
+            }
+            Heard::Missing(tag) => self.bad(Some(&tag), "Log in first"),
+            Heard::Message(appending) => {
+                self.understood();
+                self.append(appending);
+            }
+            Heard::Command(tag, command) => self.execute(tag, command),
+        }
+        Step::Again
+    }
+
+    /// A protocol error: BAD; the third in a row ends the session (S64).
+    pub(super) fn bad(&mut self, tag: Option<&Tag>, text: &str) {
+        response::status(tag, Condition::Bad, None, text, self.out.end());
+        self.errors += 1;
+        if self.errors >= limits::IMAP_ERRORS_IN_A_ROW {
+            self.bye(Reason::NotOurProtocol, "Too many protocol errors");
+        }
+    }
+
+    fn understood(&mut self) {
+        self.errors = 0;
+        self.heard = self.now.instant;
+    }
+
+    /// Executes a command, if the state allows it (RFC 3501 §3).
+    fn execute(&mut self, tag: Tag, command: Command) {
+        let refused = match (&command, self.account, &self.view) {
+            (Command::Capability | Command::Noop | Command::Logout, _, _) => None,
+            (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, None, _) => None,
+            (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, Some(_), _) => Some("Already logged in"),
+            (_, None, _) => Some("Log in first"),
+            (
+                Command::List { .. } | Command::Select { .. } | Command::Append { .. } | Command::Idle | Command::Status { .. },
+                Some(_),
+                _,
+            ) => None,
+            (
+                Command::Close { .. }
+                | Command::Fetch { .. }
+                | Command::Store { .. }
+                | Command::Expunge
+                | Command::UidExpunge(_),
+                Some(_),
+                Some(_),
+            ) => None,
+            (
+                Command::Close { .. }
+                | Command::Fetch { .. }
+                | Command::Store { .. }
+                | Command::Expunge
+                | Command::UidExpunge(_),
+                Some(_),
+                None,
+            ) => Some("Select a mailbox first"),
+        };
+        if let Some(text) = refused {
+            return self.bad(Some(&tag), text);
+        }
+        self.understood();
+        match command {
+            Command::Capability => self.capability(tag),
+            Command::Noop => self.finish_ok(tag, "NOOP completed"),
+            Command::Logout => self.logout(&tag),
+            Command::StartTls => self.start_tls(tag),
+            Command::Login { login, password } => self.log_in(tag, login, password),
+            Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial.as_ref()),
+            Command::List {
+                reference,
+                pattern,
+                lsub,
+            } => self.list(tag, reference, pattern, lsub),
+            Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
+            Command::Close { expunge } => self.close_mailbox(tag, expunge),
+            Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
+            Command::Store {
+                set,
+                change,
+                silent,
+                uid,
+            } => self.store(tag, &set, change, silent, uid),
+            Command::Expunge => self.expunge(tag, None),
+            Command::UidExpunge(set) => self.expunge(tag, Some(&set)),
+            // The framer hands APPEND out as a message; a command is never one.
+            Command::Append { .. } => self.bad(Some(&tag), "APPEND: the message is expected as a literal"),
+            Command::Idle => self.idle(tag),
+            Command::Status { mailbox, items } => self.status(tag, mailbox, items),
+        }
+    }
+}
+
+fn hear(event: Event<'_>) -> Heard {
+    match event {
+        Event::Command(framed) if is_http(framed.text) => Heard::Http,
+        Event::Command(framed) => match command::parse(&framed) {
+            Ok((tag, command)) => Heard::Command(tag, command),
+            Err(Bad { tag: Some(tag), .. }) if is_missing(&framed) => Heard::Missing(tag),
+            Err(bad) => Heard::Bad(bad),
+        },
+        Event::Refused(bad) => Heard::Bad(bad),
+        Event::Continue => Heard::Continue,
+        Event::Message {
+            tag,
+            command:
+                Command::Append {
+                    mailbox,
+                    flags,
+                    keywords,
+                    date,
+                },
+            size,
+            synchronising,
+        } => Heard::Message(Box::new(Appending::new(
+            tag,
+            mailbox,
+            flags,
+            keywords,
+            date,
+            size,
+            synchronising,
+        ))),
+        Event::Message { .. } | Event::MessageEnd | Event::Line(_) => unreachable!("asked for by no command"),
+    }
+}
+
+/// A request line or the first header of HTTP: a browser was sent here (S64).
+fn is_http(line: &[u8]) -> bool {
+    const VERBS: [&[u8]; 9] = [
+        b"GET ",
+        b"POST ",
+        b"HEAD ",
+        b"PUT ",
+        b"OPTIONS ",
+        b"CONNECT ",
+        b"DELETE ",
+        b"PATCH ",
+        b"TRACE ",
+    ];
+    let starts = |prefix: &[u8]| line.len() >= prefix.len() && line[..prefix.len()].eq_ignore_ascii_case(prefix);
+    let version = line.len() > 9 && line[line.len() - 9..].starts_with(b" HTTP/");
+    starts(b"Host:") || (version && VERBS.iter().any(|verb| starts(verb)))
+}
+
+/// Whether this is a command of RFC 3501 that is not built, with or without UID.
+fn is_missing(framed: &Framed<'_>) -> bool {
+    const MISSING: [&[u8]; 7] = [
+        b"CREATE",
+        b"DELETE",
+        b"RENAME",
+        b"SUBSCRIBE",
+        b"UNSUBSCRIBE",
+        b"SEARCH",
+        b"COPY",
+    ];
+    let mut words = framed.text.splitn(4, |byte| *byte == b' ').skip(1);
+    let first = words.next().unwrap_or_default();
+    let word = if first.eq_ignore_ascii_case(b"UID") {
+        words.next().unwrap_or_default()
+    } else {
+        first
+    };
+    MISSING.iter().any(|name| name.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,197 @@
+//! Before login: greeting, CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE; and LOGOUT.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use zeroize::Zeroizing;
+
+use super::ask::Ask;
+use super::{Doing, Session, Step, Wanted};
+use crate::bytes::base64;
+use crate::imap::command::Tag;
+use crate::imap::frame::{Event, Framer};
+use crate::imap::response::{self, Code, Condition};
+use crate::limits;
+use crate::machine::Reason;
+use crate::sasl::plain;
+use crate::secret::Secret;
+use crate::smtp::server::ask::{PasswordVerdict, TlsOutcome};
+
+impl Session {
+    pub(super) fn greet(&mut self) {
+        let hostname = &self.settings.hostname;
+        // The name comes from the configuration; a reply's text is ASCII.
+        let hostname: String = hostname.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+        let text = hostname + " Pillarbox ready";
+        let names = self.capabilities();
+        response::status(None, Condition::Ok, Some(&Code::Capability(&names)), &text, self.out.end());
+    }
+
+    /// What works in this state (RFC 3501 §6.1.1).
+    fn capabilities(&self) -> Vec<&'static str> {
+        let mut names = Vec::from(["IMAP4rev1"]);
+        if self.account.is_some() {
+            names.extend(["LITERAL+", "IDLE", "UNSELECT", "UIDPLUS", "CHILDREN", "SPECIAL-USE"]);
+            return names;
+        }
+        names.extend(["LITERAL-", "SASL-IR"]);
+        if self.settings.starttls && !self.secure {
+            names.push("STARTTLS");
+        }
+        names.push(if self.may_log_in() { "AUTH=PLAIN" } else { "LOGINDISABLED" });
+        names
+    }
+
+    /// Credentials never go in the clear, unless the listener is told so (S07).
+    fn may_log_in(&self) -> bool {
+        self.secure || self.settings.plaintext_auth
+    }
+
+    pub(super) fn capability(&mut self, tag: Tag) {
+        let names = self.capabilities();
+        response::capability(&names, self.out.end());
+        self.finish_ok(tag, "CAPABILITY completed");
+    }
+
+    pub(super) fn logout(&mut self, tag: &Tag) {
+        response::status(None, Condition::Bye, None, "Logging out", self.out.end());
+        self.reply(tag, Condition::Ok, None, "LOGOUT completed");
+        self.deselect();
+        self.close(Reason::Quit);
+    }
+
+    /// RFC 3501 §6.2.1. Bytes behind the command would be taken as if they came encrypted: they end the session (S04).
+    pub(super) fn start_tls(&mut self, tag: Tag) {
+        if self.secure || !self.settings.starttls {
+            return self.bad(Some(&tag), "STARTTLS is not offered");
+        }
+        if self.framer.buffered() > 0 {
+            self.reply(&tag, Condition::Bad, None, "Nothing may follow STARTTLS before its reply");
+            return self.close(Reason::StartTlsInjection);
+        }
+        self.reply(&tag, Condition::Ok, None, "Begin TLS negotiation now");
+        self.doing = Doing::StartTls;
+    }
+
+    pub(super) fn step_start_tls(&mut self) -> Step {
+        self.doing = Doing::StartTls;
+        if !self.out.is_empty() {
+            return Step::Rest;
+        }
+        if self.framer.buffered() > 0 {
+            self.close(Reason::StartTlsInjection);
+            return Step::Again;
+        }
+        self.ask = Some(Ask::StartTls {
+            then: self.slots.ask(Wanted::Tls),
+        });
+        Step::Again
+    }
+
+    /// All that was said before is forgotten (RFC 3501 §6.2.1).
+    pub(super) fn tls(&mut self, outcome: TlsOutcome) {
+        match outcome {
+            TlsOutcome::Secure(_) => {
+                self.secure = true;
+                self.framer = Framer::new();
+                self.errors = 0;
+                self.heard = self.now.instant;
+            }
+            TlsOutcome::Failed => self.close(Reason::TlsFailed),
+        }
+    }
+
+    pub(super) fn log_in(&mut self, tag: Tag, login: String, password: Secret) {
+        if !self.may_log_in() {
+            return self.reply(
+                &tag,
+                Condition::No,
+                Some(&Code::PrivacyRequired),
+                "A password is taken only under TLS",
+            );
+        }
+        self.ask = Some(Ask::VerifyPassword {
+            login,
+            password,
+            then: self.slots.ask(Wanted::Password),
+        });
+        self.doing = Doing::Login { tag };
+    }
+
+    /// RFC 3501 §6.2.2; the initial response is RFC 4959's.
+    pub(super) fn authenticate(&mut self, tag: Tag, mechanism: &str, initial: Option<&Secret>) {
+        if !mechanism.eq_ignore_ascii_case("PLAIN") {
+            return self.reply(&tag, Condition::No, Some(&Code::Cannot), "No such mechanism");
+        }
+        if !self.may_log_in() {
+            return self.reply(
+                &tag,
+                Condition::No,
+                Some(&Code::PrivacyRequired),
+                "A password is taken only under TLS",
+            );
+        }
+        match initial {
+            Some(initial) => self.plain(tag, initial.reveal().as_bytes()),
+            None => {
+                response::continuation("", self.out.end());
+                self.framer.expect_line();
+                self.doing = Doing::Authenticate { tag };
+            }
+        }
+    }
+
+    pub(super) fn step_authenticate(&mut self, tag: Tag) -> Step {
+        let line = match self.framer.poll() {
+            None => {
+                self.doing = Doing::Authenticate { tag };
+                return Step::Rest;
+            }
+            Some(Event::Line(line)) => Ok(Zeroizing::new(Vec::from(line))),
+            Some(Event::Refused(bad)) => Err(bad.text),
+            Some(Event::Command(_) | Event::Continue | Event::Message { .. } | Event::MessageEnd) => {
+                unreachable!("a line was asked for")
+            }
+        };
+        match line {
+            Ok(line) if line.as_slice() == b"*" => self.bad(Some(&tag), "AUTHENTICATE cancelled"),
+            Ok(line) => self.plain(tag, &line),
+            Err(text) => self.bad(Some(&tag), text),
+        }
+        Step::Again
+    }
+
+    /// The response of PLAIN, in base64; `=` alone is the empty one (RFC 4959 §3).
+    fn plain(&mut self, tag: Tag, response: &[u8]) {
+        let response = if response == b"=" { b"" } else { response };
+        let message = base64::decode(response).map(Zeroizing::new);
+        match message.and_then(|message| plain::parse(&message)) {
+            Some(plain) => self.log_in(tag, plain.login, plain.password),
+            None => self.bad(Some(&tag), "That is no response of PLAIN"),
+        }
+    }
+
+    pub(super) fn verified(&mut self, tag: Tag, verdict: PasswordVerdict) {
+        match verdict {
+            PasswordVerdict::Granted(login) => {
+                self.account = Some(login.account);
+                self.framer.log_in();
+                self.login_failures = 0;
+                self.heard = self.now.instant;
+                let names = self.capabilities();
+                self.reply(&tag, Condition::Ok, Some(&Code::Capability(&names)), "Logged in");
+            }
+            PasswordVerdict::Denied => {
+                let code = Code::AuthenticationFailed;
+                self.reply(&tag, Condition::No, Some(&code), "Login name or password is wrong");
+                self.login_failures += 1;
+                if self.login_failures >= limits::LOGIN_FAILURES {
+                    self.bye(Reason::TooManyLogins, "Too many failed logins");
+                }
+            }
+            PasswordVerdict::Busy => {
+                self.reply(&tag, Condition::No, Some(&Code::Unavailable), "Try again later");
+            }
+        }
+    }
+}

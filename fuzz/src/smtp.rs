@@ -1,0 +1,101 @@
+//! SMTP: commands against their canonical form, and DATA against a naive decoder.
+
+use pillarbox_core::smtp::command::{Command, parse};
+use pillarbox_core::smtp::dot::DotDecoder;
+
+use crate::{pieces, steered};
+
+/// A command that is read, written in its canonical form and read again is the same; the case of the verb does not matter.
+pub fn smtp_command(line: &[u8]) {
+    let parsed = parse(line);
+    let mut other = line.to_vec();
+    let verb = other.iter().position(|byte| *byte == b' ').unwrap_or(other.len());
+    other[..verb].make_ascii_lowercase();
+    assert_eq!(parse(&other), parsed);
+    let Ok(command) = parsed else { return };
+    let written = write(&command);
+    assert_eq!(
+        parse(&written).as_ref(),
+        Ok(&command),
+        "{}",
+        String::from_utf8_lossy(&written)
+    );
+}
+
+fn write(command: &Command) -> Vec<u8> {
+    let text = match command {
+        Command::Hello { extended, name } => format!("{} {name}", if *extended { "EHLO" } else { "HELO" }),
+        Command::Mail { path, parameters } => {
+            let eight_bit = if parameters.eight_bit { "8BITMIME" } else { "7BIT" };
+            format!("MAIL FROM:{path} SIZE={} BODY={eight_bit}", parameters.size)
+        }
+        Command::Rcpt { path } => format!("RCPT TO:{path}"),
+        Command::Data => "DATA".into(),
+        Command::Rset => "RSET".into(),
+        Command::Noop => "NOOP".into(),
+        Command::Quit => "QUIT".into(),
+        Command::Vrfy => "VRFY x".into(),
+        Command::Help => "HELP".into(),
+        Command::StartTls => "STARTTLS".into(),
+        Command::Auth { mechanism, initial } => match initial {
+            Some(initial) => return [b"AUTH ", mechanism.as_bytes(), b" ", initial].concat(),
+            None => format!("AUTH {mechanism}"),
+        },
+    };
+    text.into_bytes()
+}
+
+/// What a decoder made of the bytes: body, a bare CR or LF, a NUL, octets behind the end; `None`: no end has come.
+type Decoded = Option<(Vec<u8>, bool, bool, usize)>;
+
+/// Any split gives what the whole gives, and that is what reading line by line gives: only `CRLF . CRLF` ends (S01).
+pub fn smtp_data(bytes: &[u8]) {
+    let (steer, sent) = steered(bytes);
+    let whole = decode([sent].into_iter(), sent.len());
+    assert_eq!(decode(sent.chunks(1), sent.len()), whole);
+    assert_eq!(decode(pieces(sent, steer), sent.len()), whole);
+    match (whole, naive(sent)) {
+        (None, None) => {}
+        (Some((body, bare, nul, behind)), Some((naive_body, naive_bare, naive_nul, naive_behind))) => {
+            assert_eq!((bare, nul, behind), (naive_bare, naive_nul, naive_behind));
+            if !bare {
+                assert_eq!(body, naive_body); // a message with a bare CR or LF is refused, whatever its body is
+            }
+        }
+        (decoded, naive) => panic!("{decoded:?} but {naive:?}"),
+    }
+}
+
+fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>, len: usize) -> Decoded {
+    let mut decoder = DotDecoder::new();
+    let (mut body, mut taken) = (Vec::new(), 0);
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            let step = decoder.step(piece);
+            body.extend_from_slice(&piece[step.body]);
+            taken += step.taken;
+            piece = &piece[step.taken..];
+            if step.end {
+                return Some((body, decoder.bare(), decoder.nul(), len - taken));
+            }
+        }
+    }
+    None
+}
+
+/// RFC 5321 §4.5.2, line by line.
+fn naive(sent: &[u8]) -> Decoded {
+    let (mut body, mut bare, mut nul, mut at) = (Vec::new(), false, false, 0);
+    loop {
+        let line = &sent[at..];
+        let line = &line[..line.windows(2).position(|pair| pair == b"\r\n")?];
+        at += line.len() + 2;
+        if line == b"." {
+            return Some((body, bare, nul, sent.len() - at));
+        }
+        bare |= line.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+        nul |= line.contains(&0);
+        body.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+        body.extend_from_slice(b"\r\n");
+    }
+}

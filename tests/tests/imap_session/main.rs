@@ -1,0 +1,6 @@
+//! The IMAP session over a mailbox in memory: exact oracle, model of the client, states and attacks.
+
+mod oracle;
+mod states;
+mod support;
+mod view;

@@ -1,0 +1,392 @@
+//! One IMAP session over mailboxes in memory: the store's own model answers its asks, in virtual time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use pillarbox_core::imap::server::Session;
+use pillarbox_core::imap::server::ask::{
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
+    Opened, Pulled, PulledChanges, Settings, Value,
+};
+use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
+use pillarbox_core::message::intake::Intake;
+use pillarbox_core::policy::access::Login;
+use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence};
+use pillarbox_core::store::mailbox::Mailbox;
+use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
+use pillarbox_core::store::ranges::UidRanges;
+use pillarbox_core::store::request::{FlagChange, Refused, Selected};
+use pillarbox_core::store::version::Row;
+use pillarbox_core::store::{AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, Uid};
+use pillarbox_core::time::{Instant, Now, UnixTime};
+
+pub(crate) const KEY: MailboxKey = MailboxKey {
+    account: AccountId([1; 16]),
+    mailbox: MailboxId([2; 16]),
+};
+
+/// One mailbox, INBOX, and the bytes of its messages: they stay after an expunge.
+pub(crate) struct Store {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) messages: Vec<Vec<u8>>,
+    /// Messages that cannot be read.
+    pub(crate) broken: Vec<Uid>,
+    lsn: u64,
+}
+
+impl Store {
+    pub(crate) fn new() -> Store {
+        Store {
+            mailbox: Mailbox::new(MailboxName("INBOX".into()), None, 7, ModSeq(1), Lsn(1)),
+            messages: Vec::new(),
+            broken: Vec::new(),
+            lsn: 1,
+        }
+    }
+
+    fn next(&mut self) -> Lsn {
+        self.lsn += 1;
+        Lsn(self.lsn)
+    }
+
+    pub(crate) fn append(
+        &mut self,
+        origin: u64,
+        prefix: &[u8],
+        body: &[u8],
+        flags: Flags,
+        keywords: &[Arc<str>],
+    ) -> (Lsn, Uid) {
+        let lsn = self.next();
+        let mut intake = Intake::new();
+        intake.update(body);
+        let taken = intake.finish();
+        let uid = self.mailbox.uid_next();
+        let copy = Copied {
+            mailbox: KEY,
+            uid,
+            mod_seq: ModSeq(lsn.0),
+            email_id: EmailId([0; 16]),
+            location: Location::Pack {
+                pack: 0,
+                offset: self.messages.len() as u64,
+            },
+            prefix: prefix.into(),
+            flags,
+            keywords: keywords.to_vec(),
+            internal_date: UnixTime(0),
+            save_date: UnixTime(0),
+        };
+        let place = Place {
+            body_len: taken.size,
+            body_crc: taken.crc,
+            body_hash: taken.hash,
+            big: false,
+            copies: Vec::new(),
+        };
+        self.messages.push([prefix, body].concat());
+        self.mailbox.append(lsn, origin, &place, &copy);
+        self.mailbox.publish();
+        (lsn, uid)
+    }
+
+    pub(crate) fn flag(&mut self, origin: u64, uids: &[Uid], change: &FlagChange) -> Lsn {
+        let lsn = self.next();
+        let flag = Flag {
+            mailbox: KEY,
+            uids: UidRanges::from_sorted(uids.iter().copied()),
+            mod_seq: ModSeq(lsn.0),
+            how: change.how,
+            flags: change.flags,
+            keywords: change.keywords.clone(),
+        };
+        self.mailbox.flag(lsn, origin, &flag);
+        self.mailbox.publish();
+        lsn
+    }
+
+    /// Removes those of these (or of all) that have `\Deleted`.
+    pub(crate) fn expunge(&mut self, origin: u64, only: Option<&[Uid]>) -> Lsn {
+        let mut gone = self.mailbox.with_flag(Flags::DELETED);
+        gone.retain(|uid| only.is_none_or(|only| only.contains(uid)));
+        let lsn = self.next();
+        let expunge = Expunge {
+            mailbox: KEY,
+            uids: UidRanges::from_sorted(gone),
+            mod_seq: ModSeq(lsn.0),
+        };
+        self.mailbox.expunge(lsn, origin, &expunge);
+        self.mailbox.publish();
+        lsn
+    }
+
+    pub(crate) fn bytes(&self, row: &Row) -> &[u8] {
+        let Location::Pack { offset, .. } = row.location else {
+            panic!("all messages lie in a pack")
+        };
+        &self.messages[offset as usize]
+    }
+}
+
+/// A session and what its driver holds.
+pub(crate) struct Client {
+    pub(crate) session: Session,
+    pub(crate) number: u64,
+    pub(crate) now: Now,
+    /// What came from the server and was not taken.
+    pub(crate) got: Vec<u8>,
+    pub(crate) closed: Option<Close>,
+    inbound: VecDeque<u8>,
+    answers: VecDeque<Answer<Value>>,
+    sink: Vec<u8>,
+    run: VecDeque<u8>,
+    run_breaks: bool,
+    /// Octets of a body in one piece; octets received in one piece.
+    pub(crate) chunk: usize,
+    /// It reads only when the session wants nothing else.
+    pub(crate) lazy: bool,
+    /// The greatest amount that waited to be sent.
+    pub(crate) waiting_max: usize,
+    /// Asks, in order, by their script lines.
+    pub(crate) asked: Vec<String>,
+}
+
+impl Client {
+    /// A client that has logged in.
+    pub(crate) fn new(store: &mut Store, number: u64) -> Client {
+        let settings = Settings {
+            hostname: "mx.one.test".into(),
+            starttls: false,
+            plaintext_auth: false,
+            message_max: 50_000_000,
+        };
+        let now = Now {
+            instant: Instant(0),
+            unix: UnixTime(0),
+        };
+        let tls = TlsEvidence {
+            version: "TLSv1.3".into(),
+            cipher: "TLS_AES_256_GCM_SHA384".into(),
+            bits: 256,
+        };
+        let mut client = Client {
+            session: Session::new(Arc::new(settings), Some(tls), number, now),
+            number,
+            now,
+            got: Vec::new(),
+            closed: None,
+            inbound: VecDeque::new(),
+            answers: VecDeque::new(),
+            sink: Vec::new(),
+            run: VecDeque::new(),
+            run_breaks: false,
+            chunk: 4096,
+            lazy: false,
+            waiting_max: 0,
+            asked: Vec::new(),
+        };
+        client.say(store, b"in LOGIN fred secret\r\n");
+        client.got.clear();
+        client
+    }
+
+    /// Sends bytes; runs until nothing moves any more. What came back.
+    pub(crate) fn say(&mut self, store: &mut Store, bytes: &[u8]) -> Vec<u8> {
+        self.inbound.extend(bytes);
+        self.run(store);
+        std::mem::take(&mut self.got)
+    }
+
+    /// Tells the session of the store's newest record.
+    pub(crate) fn notice(&mut self, store: &mut Store) {
+        let lsn = store.mailbox.published().lsn;
+        self.session
+            .handle(self.now, Input::Notice(Notice::Changed { mailbox: KEY, lsn }));
+        self.run(store);
+    }
+
+    pub(crate) fn run(&mut self, store: &mut Store) {
+        while self.closed.is_none() && self.once(store) {}
+    }
+
+    /// Polls to rest, then feeds one input; `false`: there is none.
+    fn once(&mut self, store: &mut Store) -> bool {
+        let (sent, read, body) = loop {
+            match self.session.poll() {
+                Output::Ask(ask) => self.perform(store, ask),
+                Output::Body(octets) => self.sink.extend_from_slice(octets),
+                Output::Close(close) => {
+                    self.closed = Some(close);
+                    return false;
+                }
+                Output::Wait(wait) => {
+                    self.waiting_max = self.waiting_max.max(wait.send.len());
+                    let sent = wait.send.len().min(self.chunk);
+                    if !(self.lazy && wait.body) {
+                        self.got.extend_from_slice(&wait.send[..sent]);
+                    }
+                    break (sent, wait.read, wait.body);
+                }
+            }
+        };
+        if sent > 0 && !(self.lazy && body) {
+            self.session.handle(self.now, Input::Sent(sent));
+        } else if let Some(answer) = self.answers.pop_front() {
+            self.session.handle(self.now, Input::Answer(answer));
+        } else if body {
+            let len = self.run.len().min(self.chunk);
+            let chunk: Vec<u8> = self.run.drain(..len).collect();
+            let piece = if chunk.is_empty() {
+                assert!(self.run_breaks, "a body is wanted, and there is none");
+                Err(BodyError::Corrupt)
+            } else {
+                Ok(chunk.as_slice())
+            };
+            self.session.handle(self.now, Input::Body(piece));
+        } else if read && !self.inbound.is_empty() {
+            let len = self.inbound.len().min(self.chunk);
+            let piece: Vec<u8> = self.inbound.drain(..len).collect();
+            self.session.handle(self.now, Input::Received(&piece));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn perform(&mut self, store: &mut Store, ask: Ask) {
+        self.asked
+            .push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
+        let answer = match ask {
+            Ask::StartTls { .. } => panic!("no STARTTLS here"),
+            Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
+                account: KEY.account,
+                name: login,
+            })),
+            Ask::Mailboxes { then, .. } => then.answer(MailboxList(Ok(Arc::new([])))),
+            Ask::Select {
+                name, take_recent, then, ..
+            } => then.answer(Opened(if &*name.0 == "INBOX" {
+                Ok(Selected {
+                    mailbox: KEY,
+                    version: store.mailbox.published().clone(),
+                    recent_from: store.mailbox.recent(take_recent),
+                })
+            } else {
+                Err(Refused::NoSuchMailbox)
+            })),
+            Ask::Unwatch { .. } => return,
+            Ask::Changes {
+                since,
+                take_recent,
+                then,
+                ..
+            } => then.answer(Pulled(Ok(PulledChanges {
+                changes: store.mailbox.changes_since(since),
+                recent_from: store.mailbox.recent(take_recent),
+            }))),
+            Ask::Digests { rows, then, .. } => {
+                let digest = |row: &Row| {
+                    let mut intake = Intake::new();
+                    intake.update(&store.bytes(row)[usize::from(row.prefix)..]);
+                    Some(Arc::new(intake.finish().digest))
+                };
+                then.answer(Digests(rows.iter().map(digest).collect()))
+            }
+            Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(store, &parts)),
+            Ask::SetFlags { uids, change, then, .. } => then.answer(FlagsSet(Ok(FlagsSetAt {
+                lsn: store.flag(self.number, &uids, &change),
+                modified: Vec::new(),
+            }))),
+            Ask::Expunge { uids, then, .. } => then.answer(ExpungeDone(Ok(store.expunge(self.number, uids.as_deref())))),
+            Ask::OpenMessage { then, .. } => then.answer(SinkOpened::Ready),
+            Ask::DropMessage => {
+                self.sink.clear();
+                return;
+            }
+            Ask::CommitAppend {
+                flags, keywords, then, ..
+            } => {
+                let body = std::mem::take(&mut self.sink);
+                let (lsn, uid) = store.append(self.number, b"", &body, flags, &keywords);
+                then.answer(AppendDone(Ok(Appended {
+                    lsn,
+                    uid_validity: 7,
+                    uid,
+                })))
+            }
+        };
+        self.answers.push_back(answer);
+    }
+
+    fn open_run(&mut self, store: &Store, parts: &[BodyRange]) -> BodiesOpened {
+        assert!(self.run.is_empty() || self.run_breaks, "one run at a time");
+        assert!(!parts.is_empty() && parts.len() <= pillarbox_core::limits::RUN_PARTS);
+        let octets: u64 = parts.iter().map(|part| part.len).sum();
+        assert!(
+            parts.len() == 1 || octets <= pillarbox_core::limits::RUN_BYTES,
+            "a run is bounded"
+        );
+        self.run.clear();
+        self.run_breaks = false;
+        for part in parts {
+            assert!(part.len > 0, "an empty part");
+            if store.broken.contains(&part.row.uid) {
+                self.run_breaks = true;
+                break;
+            }
+            let range = part.start as usize..(part.start + part.len) as usize;
+            self.run.extend(&store.bytes(&part.row)[range]);
+        }
+        BodiesOpened::Ready
+    }
+}
+
+/// The messages of the shared test data, with CRLF line ends and without NUL; empty, and said loudly, where there is none.
+pub(crate) fn corpus() -> Vec<Vec<u8>> {
+    let root = std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        std::path::PathBuf::from,
+    );
+    let mut files: Vec<std::path::PathBuf> = Vec::new();
+    let mut folders = vec![root.join("mime"), root.join("mailing-lists")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.expect("a directory entry").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        println!("NO TEST DATA: set PILLARBOX_TEST_DATA to the folder that holds mime/ and mailing-lists/");
+    }
+    files.iter().map(|file| crlf(&std::fs::read(file).expect("a file"))).collect()
+}
+
+fn crlf(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
+    for byte in bytes {
+        match byte {
+            0 => out.push(b'?'),
+            b'\n' if out.last() != Some(&b'\r') => out.extend_from_slice(b"\r\n"),
+            byte => out.push(*byte),
+        }
+    }
+    out
+}
+
+/// The literals of a response, in order.
+pub(crate) fn literals(mut response: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    while let Some(end) = response.windows(3).position(|three| three == b"}\r\n") {
+        let open = response[..end].iter().rposition(|byte| *byte == b'{').expect("a brace");
+        let size = std::str::from_utf8(&response[open + 1..end])
+            .ok()
+            .and_then(|size| size.parse::<usize>().ok());
+        let size = size.expect("a literal's size");
+        let start = end + 3;
+        found.push(response[start..start + size].to_vec());
+        response = &response[start + size..];
+    }
+    found
+}
