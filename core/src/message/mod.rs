@@ -11,7 +11,7 @@ pub mod header_filter;
 pub mod intake;
 pub mod mime;
 pub mod section;
-pub(crate) mod structure;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod token;

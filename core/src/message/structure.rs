@@ -17,7 +17,7 @@ pub(super) fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 }
 
 /// `string`: quoted when it can be (RFC 9051 §4.3), else a literal. A NUL, which no string may hold, becomes 0x80.
-pub fn string(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn string(out: &mut Vec<u8>, text: &[u8]) {
     let quotable = text.len() <= 1024 && text.iter().all(|byte| (0x20..0x7f).contains(byte) || *byte == b'\t');
     if quotable {
         out.push(b'"');
