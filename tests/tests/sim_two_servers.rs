@@ -86,7 +86,7 @@ async fn tell(client: SimEnv, world: Nodes, dns: SocketAddr, receiver: IpAddr) {
 }
 
 fn is_journal_sync(op: &DiskOp) -> bool {
-    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.contains("ckpt"))
+    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"))
 }
 
 fn message(domain: &str, turn: usize) -> Vec<u8> {

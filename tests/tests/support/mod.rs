@@ -12,20 +12,20 @@ use pillarbox_tests::sim::{Nodes, SimEnv, World};
 
 /// What a story is told with.
 #[derive(Clone)]
-pub struct Story {
+pub(crate) struct Story {
     /// The world from inside.
-    pub world: Nodes,
+    pub(crate) world: Nodes,
     /// The client's environment.
-    pub env: SimEnv,
+    pub(crate) env: SimEnv,
     /// The server's node.
-    pub server: IpAddr,
+    pub(crate) server: IpAddr,
     seed: u64,
 }
 
 impl Story {
     /// A world with one server, `here.test`, with the accounts alice and bob.
     #[allow(clippy::new_ret_no_self)]
-    pub fn new(seed: u64) -> Untold {
+    pub(crate) fn new(seed: u64) -> Untold {
         let world = World::new(seed);
         let server = world.node(1, "here");
         server::start(&world, server, "here.test", &["alice", "bob"]);
@@ -39,13 +39,13 @@ impl Story {
     }
 
     /// A connection to a port of the server, as soon as it listens.
-    pub async fn connect(&self, port: u16) -> Stream {
+    pub(crate) async fn connect(&self, port: u16) -> Stream {
         server::connect(&self.env, SocketAddr::new(self.server, port)).await
     }
 
     /// A session that is logged in, in the clear.
     #[allow(dead_code)]
-    pub async fn imap(&self, user: &str) -> Imap<Stream> {
+    pub(crate) async fn imap(&self, user: &str) -> Imap<Stream> {
         let stream = self.connect(143).await;
         Imap::login(stream, &format!("{user}@here.test"), PASSWORD)
             .await
@@ -53,32 +53,28 @@ impl Story {
     }
 
     /// Lets time pass.
-    pub async fn sleep(&self, time: Duration) {
+    pub(crate) async fn sleep(&self, time: Duration) {
         self.env.sleep_until(self.env.now().instant.after(time)).await;
     }
 
-    /// All files of the server but those that stand for what is stored anyway: the ring, packs and indexes.
+    /// The files of messages that are too large for the journal: coming in, and stored.
     #[allow(dead_code)]
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn large_files(&self) -> Vec<String> {
         let paths = self.world.disk(self.server, |disk| disk.paths());
-        let kept = |path: &String| {
-            !["journal/", "/pack/", "/box/", "accounts", "acct."]
-                .iter()
-                .any(|part| path.contains(part))
-        };
-        paths.into_iter().map(|path| path.0).filter(kept).collect()
+        let large = |path: &String| path.starts_with("tmp/") || path.contains("/big/");
+        paths.into_iter().map(|path| path.0).filter(large).collect()
     }
 }
 
 /// A story that is still to be told.
-pub struct Untold {
+pub(crate) struct Untold {
     world: World,
     story: Story,
 }
 
 impl Untold {
     /// Runs it; no task of the server may panic in it.
-    pub fn tell<F: Future<Output = ()> + Send + 'static>(mut self, tell: impl FnOnce(Story) -> F) {
+    pub(crate) fn tell<F: Future<Output = ()> + Send + 'static>(mut self, tell: impl FnOnce(Story) -> F) {
         let (server, seed) = (self.story.server, self.story.seed);
         self.world.run(tell(self.story));
         assert_eq!(self.world.panics(server), Vec::<String>::new(), "seed {seed}");
@@ -87,6 +83,6 @@ impl Untold {
 
 /// All messages of a user's INBOX.
 #[allow(dead_code)]
-pub async fn inbox(story: &Story, user: &str) -> Vec<Vec<u8>> {
+pub(crate) async fn inbox(story: &Story, user: &str) -> Vec<Vec<u8>> {
     story.imap(user).await.messages("INBOX").await.expect("messages")
 }
