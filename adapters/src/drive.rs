@@ -75,24 +75,79 @@ pub struct StartTls<E: Env> {
 
 /// Runs a session to its end: until its machine closes and what still came has been read and thrown away.
 ///
-/// `start_tls` is `None` where the machine never asks for it; an ask then fails. Dropping the future drops the connection.
+/// `start_tls` is `None` where the machine never asks for it; an ask then fails. Dropping the future drops the connection. It is
+/// boxed, so that nothing that was needed only before the session takes up memory beside it.
 ///
 /// # Panics
 /// When the machine breaks the contract of [`pillarbox_core::machine`].
-pub async fn drive<E, M, H>(env: &E, stream: E::Stream, mut machine: M, mut host: H, start_tls: Option<&StartTls<E>>) -> Close
+pub fn drive<E, M, H>(
+    env: &E,
+    stream: E::Stream,
+    machine: M,
+    host: H,
+    start_tls: Option<&StartTls<E>>,
+) -> Pin<Box<impl Future<Output = Close>>>
 where
     E: Env,
     M: Machine + Send,
     M::Value: Send,
     H: Host<M>,
 {
-    let mut connection = Connection::new(stream);
-    let mut answers: Answers<M::Value> = Answers::default();
+    let session = Session {
+        connection: Connection::new(stream),
+        answers: Answers::default(),
+        machine,
+        host,
+    };
+    Box::pin(run(env, session, start_tls))
+}
+
+struct Session<M: Machine, H, S> {
+    connection: Connection<S>,
+    answers: Answers<M::Value>,
+    machine: M,
+    host: H,
+}
+
+/// Not an `async fn`: that would keep room for its arguments twice.
+fn run<E, M, H>(env: &E, mut session: Session<M, H, E::Stream>, start_tls: Option<&StartTls<E>>) -> impl Future<Output = Close>
+where
+    E: Env,
+    M: Machine + Send,
+    M::Value: Send,
+    H: Host<M>,
+{
+    async move {
+        let close = turn(env, &mut session, start_tls).await;
+        let stream = session.connection.take();
+        // Queries end here; effects were handed over when they were asked for.
+        drop(session);
+        if let Some(stream) = stream {
+            Box::pin(end(env, stream, close)).await;
+        }
+        close
+    }
+}
+
+/// Input by input, until the machine closes.
+async fn turn<E, M, H>(env: &E, session: &mut Session<M, H, E::Stream>, start_tls: Option<&StartTls<E>>) -> Close
+where
+    E: Env,
+    M: Machine + Send,
+    M::Value: Send,
+    H: Host<M>,
+{
+    let Session {
+        connection,
+        answers,
+        machine,
+        host,
+    } = session;
     let mut timer = None;
     let mut ticked: Option<Instant> = None;
     let mut rounds = 0;
     let mut noticed = false;
-    let close = loop {
+    loop {
         let wait = match machine.poll() {
             Output::Body(part) => {
                 host.write_body(part).await;
@@ -102,7 +157,7 @@ where
                 answers.start(host.perform(ask));
                 continue;
             }
-            Output::Close(close) => break close,
+            Output::Close(close) => return close,
             Output::Wait(wait) => wait,
         };
         if let (Some(last), Some(until)) = (ticked.take(), wait.until) {
@@ -115,7 +170,7 @@ where
         }
         if let Some(then) = answers.start_tls.take() {
             let outcome = match connection.take() {
-                Some(stream) => Box::pin(encrypt(env, stream, start_tls, &mut connection)).await,
+                Some(stream) => Box::pin(encrypt(env, stream, start_tls, connection)).await,
                 None => TlsOutcome::Failed,
             };
             machine.handle(env.now(), Input::Answer(then(outcome)));
@@ -123,9 +178,9 @@ where
         }
         let mut race = Race {
             wait: &wait,
-            connection: &mut connection,
-            answers: &mut answers,
-            host: &mut host,
+            connection: &mut *connection,
+            answers: &mut *answers,
+            host: &mut *host,
             noticed,
             waited: false,
         };
@@ -162,13 +217,7 @@ where
             Event::Eof => machine.handle(now, Input::Eof),
             Event::Notice(notice) => machine.handle(now, Input::Notice(notice)),
         }
-    };
-    // Queries end here; effects were handed over when they were asked for.
-    drop((answers, host, machine, timer));
-    if let Some(stream) = connection.take() {
-        Box::pin(end(env, stream, close)).await;
     }
-    close
 }
 
 /// Inputs after which a session that never had to wait lets others run.

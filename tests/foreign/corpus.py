@@ -40,9 +40,7 @@ def main():
     with Server(protocols=("imap",)) as server, imaplib.IMAP4("127.0.0.1", server.port["imap"]) as imap:
         imaplib._MAXLINE = 1 << 26
         imap.login("alice@here.test", PASSWORD)
-        for folder in folders:
-            box = os.path.basename(folder)
-            imap.create(box)
+        for folder, box in zip(folders, ("Archive", "Drafts")):
             sent, refused = [], []
             for name, data in messages(folder):
                 data = wire(data)
@@ -50,9 +48,9 @@ def main():
                     continue
                 status, answer = imap.append(box, None, None, data)
                 (sent if status == "OK" else refused).append((name, data, answer))
-            check(f"{box}: {len(sent)} messages are appended", sent and not refused, f"{len(refused)} refused: {[r[::2] for r in refused[:3]]}")
+            check(f"{os.path.basename(folder)}: {len(sent)} messages are appended", sent and not refused, f"{len(refused)} refused: {[r[::2] for r in refused[:3]]}")
             status, [count] = imap.select(box, readonly=True)
-            check(f"{box}: all are there", status == "OK" and int(count) == len(sent), str(count))
+            check(f"{os.path.basename(folder)}: all are there", status == "OK" and int(count) == len(sent), str(count))
             wrong, sizes = [], []
             for number, (name, data, _) in enumerate(sent, 1):
                 _, parts = imap.fetch(str(number), "(RFC822.SIZE BODY.PEEK[])")
@@ -61,8 +59,8 @@ def main():
                     wrong.append(name)
                 if announced != len(data):
                     sizes.append(name)
-            check(f"{box}: {len(sent)} bodies come back byte-identical", not wrong, str(wrong[:5]))
-            check(f"{box}: RFC822.SIZE is the length", not sizes, str(sizes[:5]))
+            check(f"{os.path.basename(folder)}: {len(sent)} bodies come back byte-identical", not wrong, str(wrong[:5]))
+            check(f"{os.path.basename(folder)}: RFC822.SIZE is the length", not sizes, str(sizes[:5]))
     finish()
 
 

@@ -20,7 +20,7 @@ import sys
 import threading
 import time
 
-from common import PASSWORD, Server, check, finish, message, need
+from common import BINARY, PASSWORD, Server, check, finish, message, need
 
 CALLS = "fdatasync,fsync,syncfs,sync_file_range,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,read,readv,recvfrom,recvmsg"
 STRACE = ["strace", "-f", "-yy", "-s", "200000", "-e", "trace=" + CALLS]
@@ -29,6 +29,8 @@ WRITES = {"write", "writev", "pwrite64", "pwritev", "pwritev2"}
 SENDS = {"sendto", "sendmsg", "write", "writev"}
 RECEIVES = {"recvfrom", "recvmsg", "read", "readv"}
 ROUNDS = 12
+# One for each IMAP session: every account has them.
+BOXES = ["Drafts", "Sent", "Trash", "Junk"]
 
 
 class Call:
@@ -171,8 +173,8 @@ def smtp_load(server, number, operations, rounds):
 def imap_load(server, number, operations, rounds):
     session = Session(server.port["imap"])
     session.line()
-    box = f"box{number}"
-    for tag, text in (("l", f'LOGIN bob@here.test "{PASSWORD}"'), ("m", f"CREATE {box}"), ("n", f"SELECT {box}")):
+    box = BOXES[number // 2]
+    for tag, text in (("l", f'LOGIN bob@here.test "{PASSWORD}"'), ("n", f"SELECT {box}")):
         if not (line := session.command(tag, text)).startswith(f"{tag} OK"):
             raise RuntimeError(line)
     for turn in range(rounds):
@@ -225,7 +227,7 @@ def expunge_alone(server, operations):
     session = Session(server.port["imap"])
     session.line()
     session.command("l", f'LOGIN bob@here.test "{PASSWORD}"')
-    session.command("s", "SELECT box0")
+    session.command("s", f"SELECT {BOXES[0]}")
     for turn in range(3):
         if not session.command(f"A{turn}d", "STORE 1 +FLAGS.SILENT (\\Deleted)").startswith(f"A{turn}d OK"):
             break
@@ -233,16 +235,37 @@ def expunge_alone(server, operations):
             operations.append(Operation("EXPUNGE", session.port, f"A{turn}x", f"A{turn}x OK", None))
 
 
+def deliver_one(server):
+    """One message: when it is acknowledged, the server has fully started."""
+    operations = []
+    smtp_load(server, 99, operations, 1)
+    if len(operations) != 1:
+        raise RuntimeError("the first message is not acknowledged")
+
+
+def pid_behind_strace(server):
+    """The server's own process: the one whose command line begins with the binary and names our configuration."""
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if words[0] == BINARY and server.config in words:
+            return int(name)
+    raise RuntimeError("no server behind strace")
+
+
 def watched():
     with Server(protocols=("smtp", "imap")) as server:
-        server.start()
+        # The journal's ring is written at the first start; the trace shall not be full of it.
+        deliver_one(server)
         server.stop()
         trace = os.path.join(server.folder, "trace")
         server.start(prefix=[*STRACE, "-o", trace])
         operations = load(server)
         expunge_alone(server, operations)
-        server_pid = int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(server.process.pid)], capture_output=True, text=True).stdout.split()[0])
-        os.kill(server_pid, signal.SIGTERM)
+        os.kill(pid_behind_strace(server), signal.SIGTERM)
         server.process.wait(60)
         return parse(trace), operations
 
@@ -256,7 +279,8 @@ def judge(calls, operations, expected):
         if expected == "sound":
             check(f"{kind}: none of {count} replies left before its sync", not early, f"{len(early)} did: {early[:3]}")
         else:
-            check(f"{kind}: the checker fails on {expected}", len(early) > 0)
+            early = [reply for reply, why in early if why.startswith("no sync")]
+            check(f"{kind}: the checker fails on {expected} ({len(early)} of {count})", len(early) > 0)
 
 
 def falsified(calls, operations):
@@ -279,6 +303,7 @@ def falsified(calls, operations):
 def failing_sync():
     """From the third sync on, EIO: no acknowledgement afterwards, exit code 70."""
     with Server(protocols=("smtp", "imap")) as server:
+        deliver_one(server)
         trace = os.path.join(server.folder, "trace")
         strace = subprocess.Popen(
             [*STRACE, "-e", "inject=fdatasync:error=EIO:when=3+", "-o", trace, "-p", str(server.process.pid)], stderr=subprocess.PIPE, text=True
@@ -295,6 +320,7 @@ def failing_sync():
         failed = [call for call in calls if call.name == "fdatasync" and "EIO" in call.text]
         check("a sync did fail", bool(failed))
         wrong = violations(calls, operations)
+        check(f"some replies left before the failure ({len(operations)})", len(operations) > 0)
         check(f"none of the {len(operations)} replies left without a sync that held", not wrong, str([(o.reply, why) for o, why in wrong[:3]]))
         if failed:
             end = failed[0].end

@@ -8,7 +8,7 @@ import threading
 import time
 
 from common import PASSWORD, Server, check, finish, message, need, same_below_trace
-from durability import Session
+from durability import BOXES, Session
 
 
 class Oracle:
@@ -44,18 +44,19 @@ def smtp(server, oracle, name):
                 oracle.acknowledged.add(token)
 
 
-def imap(server, oracle, name):
+def imap(server, oracle, name, box):
+    """Appends to a mailbox that no other session touches, and expunges every third message again."""
     session = Session(server.port["imap"])
     session.line()
     session.command("l", f'LOGIN alice@here.test "{PASSWORD}"')
-    session.command("s", "SELECT INBOX")
+    session.command("s", f"SELECT {box}")
     turn = 0
     while True:
         token, tag = f"{name}-{turn}", f"t{turn}"
         turn += 1
         data = message(token, body=f"{token}\r\n" + "filler\r\n" * random.randrange(2000))
         oracle.sends(token, data)
-        session.say(f"{tag} APPEND INBOX {{{len(data)}}}")
+        session.say(f"{tag} APPEND {box} {{{len(data)}}}")
         while not session.line().startswith("+"):
             pass
         session.say(data + b"\r\n")
@@ -65,40 +66,46 @@ def imap(server, oracle, name):
             continue
         with oracle.lock:
             oracle.acknowledged.add(token)
-        uid = re.search(r"APPENDUID \d+ (\d+)", line)
-        if turn % 3 == 0 and uid:
+        if turn % 3 == 0:
             with oracle.lock:
                 oracle.maybe_expunged.add(token)
-            session.command("d", f"UID STORE {uid.group(1)} +FLAGS.SILENT (\\Deleted)")
-            if session.command("e", f"UID EXPUNGE {uid.group(1)}").startswith("e OK"):
+            if not session.command("d", "STORE * +FLAGS.SILENT (\\Deleted)").startswith("d OK"):
+                raise RuntimeError("STORE refused")
+            if session.command("e", "EXPUNGE").startswith("e OK"):
                 with oracle.lock:
                     oracle.expunged.add(token)
 
 
 def contents(server):
-    """uid -> message of INBOX, and UIDVALIDITY, UIDNEXT."""
+    """(mailbox, uid) -> message; mailbox -> (UIDVALIDITY, UIDNEXT)."""
     session = Session(server.port["imap"])
     session.line()
     session.command("l", f'LOGIN alice@here.test "{PASSWORD}"')
-    session.say("s EXAMINE INBOX")
-    words = ""
-    while not (line := session.line()).startswith("s "):
-        words += line
-    validity, following = (int(re.search(rf"{word} (\d+)", words).group(1)) for word in ("UIDVALIDITY", "UIDNEXT"))
-    session.say("f UID FETCH 1:* (UID BODY.PEEK[])")
-    found = {}
-    while not (line := session.line()).startswith("f "):
-        literal = re.search(r"\{(\d+)\}$", line)
-        data = session.reader.read(int(literal.group(1))) if literal else b""
-        uid = re.search(r"UID (\d+)", line if "UID " in line else session.line())
-        if literal and "UID " in line:
-            session.line()
-        found[int(uid.group(1))] = data
-    return found, validity, following
+    found, numbers = {}, {}
+    for box in ["INBOX", *BOXES]:
+        session.say(f"s EXAMINE {box}")
+        words = ""
+        while not (line := session.line()).startswith("s "):
+            words += line
+        numbers[box] = tuple(int(re.search(rf"{word} (\d+)", words).group(1)) for word in ("UIDVALIDITY", "UIDNEXT"))
+        if "* 0 EXISTS" in words:
+            continue
+        session.say("f UID FETCH 1:* (UID BODY.PEEK[])")
+        while not (line := session.line()).startswith("f "):
+            literal = re.search(r"\{(\d+)\}$", line)
+            if not literal:
+                continue
+            data = session.reader.read(int(literal.group(1)))
+            rest = session.line()
+            uid = re.search(r"UID (\d+)", line) or re.search(r"UID (\d+)", rest)
+            found[box, int(uid.group(1))] = data
+        if not line.startswith("f OK"):
+            raise RuntimeError(line)
+    return found, numbers
 
 
 def verify(server, oracle, before):
-    found, validity, following = contents(server)
+    found, numbers = contents(server)
     by_token, wrong = {}, []
     for uid, data in found.items():
         token = re.search(rb"\r\nSubject: (\S+)\r\n", data)
@@ -113,15 +120,17 @@ def verify(server, oracle, before):
     wrong += [f"{token} is there {len(uids)} times" for token, uids in by_token.items() if len(uids) > 1]
     wrong += [f"{token} was acknowledged and is lost" for token in oracle.acknowledged - oracle.maybe_expunged if token not in by_token]
     wrong += [f"{token} was expunged and is back" for token in oracle.expunged if token in by_token]
-    known, old_validity, old_following = before
-    if old_validity not in (None, validity):
-        wrong.append(f"UIDVALIDITY {old_validity} became {validity}")
-    if following < old_following:
-        wrong.append(f"UIDNEXT {old_following} became {following}")
-    for token, [uid, *_] in by_token.items():
-        if known.setdefault(uid, token) != token:
-            wrong.append(f"uid {uid} was {known[uid]} and is {token}")
-    return wrong, (known, validity, following)
+    known, old = before
+    for box, (validity, following) in numbers.items():
+        old_validity, old_following = old.get(box, (validity, following))
+        if validity != old_validity:
+            wrong.append(f"UIDVALIDITY of {box} was {old_validity} and is {validity}")
+        if following < old_following:
+            wrong.append(f"UIDNEXT of {box} was {old_following} and is {following}")
+    for token, uids in by_token.items():
+        if known.setdefault(uids[0], token) != token:
+            wrong.append(f"{uids[0]} was {known[uids[0]]} and is {token}")
+    return wrong, (known, numbers)
 
 
 def main():
@@ -130,17 +139,20 @@ def main():
     seed = random.randrange(1 << 32)
     random.seed(seed)
     print(f"seed {seed}")
-    oracle, wrong, before = Oracle(), [], ({}, None, 0)
+    oracle, wrong, before = Oracle(), [], ({}, {})
     with Server(protocols=("smtp", "imap")) as server:
         for life in range(times):
 
-            def session(work, name):
+            def session(number, name):
                 try:
-                    work(server, oracle, name)
+                    if number % 2:
+                        smtp(server, oracle, name)
+                    else:
+                        imap(server, oracle, name, BOXES[number // 2])
                 except (OSError, EOFError, RuntimeError):
                     pass
 
-            threads = [threading.Thread(target=session, args=(smtp if n % 2 else imap, f"l{life}s{n}")) for n in range(8)]
+            threads = [threading.Thread(target=session, args=(n, f"l{life}s{n}")) for n in range(8)]
             for thread in threads:
                 thread.start()
             time.sleep(random.uniform(0.05, 0.6))

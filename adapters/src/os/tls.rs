@@ -138,7 +138,8 @@ pub(super) async fn accept(stream: OsStream, server: &TlsServer, alpn: Alpn) -> 
         OsStream::Tls(_) => return Err(io::Error::other("TLS inside TLS")),
     };
     let bound = |session: &mut rustls::ServerConnection| session.set_buffer_limit(Some(limits::TLS_BUFFER));
-    let stream = TlsAcceptor::from(server.config(alpn)).accept_with(socket, bound).await?;
+    // Boxed: the state of a handshake is large, and what awaits it outlives it.
+    let stream = Box::pin(TlsAcceptor::from(server.config(alpn)).accept_with(socket, bound)).await?;
     let evidence = evidence(stream.get_ref().1).ok_or_else(|| io::Error::other("a handshake without a result"))?;
     Ok((OsStream::Tls(Box::new(stream)), evidence))
 }

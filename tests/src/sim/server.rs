@@ -8,6 +8,7 @@ use std::time::Duration;
 use pillarbox::accounts::{self, file};
 use pillarbox::config;
 use pillarbox::env::Env;
+use pillarbox::listen::Bounds;
 use pillarbox::server::{Server, Start};
 use pillarbox_core::address::Mailbox;
 use pillarbox_core::secret::Secret;
@@ -43,6 +44,10 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
             config,
             tls,
             password_jobs: 2,
+            connections: Bounds {
+                connections: 20_000,
+                per_network: 20_000,
+            },
         };
         let _server = Server::start(env, start).await.unwrap_or_else(|error| panic!("{error}"));
         std::future::pending::<()>().await;
