@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
-use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskValue};
+use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
 use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
@@ -168,8 +168,8 @@ pub(super) struct World {
     ring_synced: bool,
     ring_failed: bool,
     machine: u64,
-    /// Ring writes must never overtake the checkpoint; the last offset written tells a lap.
-    last_segment: String,
+    /// Where the last batch was written: a return to the first segment is a lap.
+    last_ring_write: (DiskPath, u64),
 }
 
 type Checked = Result<(), String>;
@@ -204,7 +204,7 @@ impl World {
             ring_synced: false,
             ring_failed: false,
             machine: 0,
-            last_segment: String::new(),
+            last_ring_write: (layout::version(), 0),
         }
     }
 
@@ -357,11 +357,11 @@ impl World {
         if lane == Lane::Ring {
             let written = matches!(op, DiskOp::Write { .. });
             (self.ring_written, self.ring_synced) = (true, !written);
-            if let DiskOp::Write { path, .. } = &op {
-                if *path == layout::segment(0) && path.0 != self.last_segment {
+            if let DiskOp::Write { path, offset, .. } = &op {
+                if *path == layout::segment(0) && *path != self.last_ring_write.0 {
                     self.counters.laps += 1;
                 }
-                self.last_segment.clone_from(&path.0);
+                self.last_ring_write = (path.clone(), *offset);
             }
         }
         if let (Lane::Settle, DiskOp::Write { path, offset: 0, .. }) = (lane, &op) {
@@ -522,6 +522,11 @@ impl World {
         self.answer = None;
         self.feed(Input::Notice(Notice::Submit(Submission { ticket, request })))?;
         self.answer.take().ok_or_else(|| "a query was not answered at once".into())
+    }
+
+    /// Where the last batch was written.
+    pub(super) fn last_ring_write(&self) -> &(DiskPath, u64) {
+        &self.last_ring_write
     }
 
     /// The answer to the last query, if it has come.
