@@ -64,6 +64,7 @@ pub enum Action {
         text: String,
     },
     Body(Vec<u8>),
+    AnyBody,
     BodyIn(Vec<u8>),
     BodyError(BodyError),
     Notice(String),
@@ -152,6 +153,7 @@ fn action(keyword: &str, text: &str, crlf: bool) -> Result<Action, String> {
         "C" => Action::Receive(bytes()?),
         "S" => Action::Sent(bytes()?),
         "BODY" => Action::Body(bytes()?),
+        "BODY*" => Action::AnyBody,
         "BODYIN" => Action::BodyIn(bytes()?),
         "ASK" => Action::Ask(text.into()),
         "ANS" => Action::Answer {

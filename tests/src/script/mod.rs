@@ -27,12 +27,13 @@
 //! ANS: text               answers the oldest ask that is open
 //! ANS name: text          answers the oldest open ask whose line contains `name`
 //! BODY: text              what `Output::Body` gave, joined
+//! BODY*:                  whatever it gave so far (of a message that is refused: how much was written is up to the split)
 //! BODYIN: text            feeds `Input::Body(Ok(text))`; the machine must want it
 //! BODYERR: missing        feeds `Input::Body(Err(..))`: missing, corrupt, unreadable
 //! NOTE: text              feeds a notice, as `ScriptForm::notice_line` reads it
 //! TIME: 300s              lets time pass (ms, s, m, h); a tick is fed whenever `until` is reached
 //! EOF:                    the peer will send no more
-//! STALL:                  the peer reads nothing from here on;  RESUME: it reads again
+//! STALL:                  the peer reads nothing from here on (as the first line: not even a greeting);  RESUME: it reads again
 //! WANT: read              at rest the machine wants exactly these: read, body, both, or nothing at all
 //! UNTIL: 300s text        at rest `until` lies so far ahead, for this reason; `UNTIL: never`
 //! CLOSE: reason           the machine closed, with this `Reason` as `Debug` shows it

@@ -52,7 +52,7 @@ pub fn play<M: ScriptForm>(script: &Script, split: Split, make: &impl Fn(Now, &S
         body: Vec::new(),
         asks: VecDeque::new(),
         open: VecDeque::new(),
-        stalled: false,
+        stalled: script.lines.first().is_some_and(|line| line.action == Action::Stall),
         rest: Rest::default(),
         closed: None,
         transcript: String::new(),
@@ -104,6 +104,10 @@ impl<M: ScriptForm> Player<M> {
         match action {
             Action::Sent(want) => take_front(&mut self.sent, want).map_err(|got| difference("sent", &show(want), &show(&got))),
             Action::Body(want) => take_front(&mut self.body, want).map_err(|got| difference("body", &show(want), &show(&got))),
+            Action::AnyBody => {
+                self.body.clear();
+                Ok(())
+            }
             Action::Ask(want) => match self.asks.pop_front() {
                 Some(got) if got == *want => Ok(()),
                 got => Err(difference("asked", want, got.as_deref().unwrap_or("nothing"))),
