@@ -103,6 +103,16 @@ macro_rules! record_integers {
 }
 record_integers!(u8, u16, u32, u64, i32, i64);
 
+/// As 64 bits on every machine.
+impl Record for usize {
+    fn encode(&self, out: &mut Vec<u8>) {
+        (*self as u64).encode(out);
+    }
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        usize::try_from(u64::decode(from)?).map_err(|_| Malformed("a number above this machine's"))
+    }
+}
+
 /// Records a struct field by field: `record_struct!(Point { x, y });`.
 #[macro_export]
 macro_rules! record_struct {

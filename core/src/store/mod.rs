@@ -20,6 +20,9 @@ pub mod ranges;
 pub mod request;
 pub mod version;
 
+#[cfg(test)]
+mod tests;
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*

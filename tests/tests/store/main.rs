@@ -1,5 +1,5 @@
 //! The store on a simulated disk that keeps no more than it must: T1 (random crashes), T3 (failing operations), T4 (crashes during
-//! recovery), T12 (the oracle notices every lie).
+//! recovery), T5 (bit rot), T12 (the oracle notices every lie).
 //!
 //! `PILLARBOX_SEEDS=20000 cargo test -p pillarbox-tests --test store t1` runs many; `PILLARBOX_SEED=n` runs one and tells its story.
 
@@ -8,5 +8,6 @@ mod mutants;
 mod session;
 mod t1;
 mod t3;
+mod t5;
 mod workload;
 mod world;

@@ -10,45 +10,45 @@ use pillarbox_core::time::UnixTime;
 
 /// Everything a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Model {
-    pub accounts: BTreeMap<AccountId, AccountModel>,
+pub(super) struct Model {
+    pub(super) accounts: BTreeMap<AccountId, AccountModel>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountModel {
+pub(super) struct AccountModel {
     /// The account's counter; `None` in what a session sees, which does not show it.
-    pub mod_seq: Option<u64>,
-    pub mailboxes: BTreeMap<MailboxId, MailboxModel>,
-    pub inbox: MailboxId,
+    pub(super) mod_seq: Option<u64>,
+    pub(super) mailboxes: BTreeMap<MailboxId, MailboxModel>,
+    pub(super) inbox: MailboxId,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MailboxModel {
-    pub name: MailboxName,
-    pub uid_validity: u32,
-    pub uid_next: u32,
-    pub highest_mod_seq: u64,
-    pub rows: BTreeMap<u32, Message>,
+pub(super) struct MailboxModel {
+    pub(super) name: MailboxName,
+    pub(super) uid_validity: u32,
+    pub(super) uid_next: u32,
+    pub(super) highest_mod_seq: u64,
+    pub(super) rows: BTreeMap<u32, Message>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    pub flags: Flags,
-    pub keywords: BTreeSet<String>,
-    pub mod_seq: u64,
-    pub size: u64,
-    pub prefix_len: u16,
-    pub email_id: EmailId,
-    pub internal_date: UnixTime,
-    pub save_date: UnixTime,
-    pub crc: u32,
+pub(super) struct Message {
+    pub(super) flags: Flags,
+    pub(super) keywords: BTreeSet<String>,
+    pub(super) mod_seq: u64,
+    pub(super) size: u64,
+    pub(super) prefix_len: u16,
+    pub(super) email_id: EmailId,
+    pub(super) internal_date: UnixTime,
+    pub(super) save_date: UnixTime,
+    pub(super) crc: u32,
     /// Prefix and body; filled in from the disk by the oracle.
-    pub content: Arc<[u8]>,
+    pub(super) content: Arc<[u8]>,
 }
 
 /// What must be replied.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     Done,
     Placed(Vec<(MailboxKey, Uid)>),
     Flagged { modified: Vec<Uid> },
@@ -58,14 +58,14 @@ pub enum Outcome {
 
 /// A request, and the bytes of a body that lies in a file of its own.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    pub request: Request,
-    pub big: Option<Arc<[u8]>>,
+pub(super) struct Wanted {
+    pub(super) request: Request,
+    pub(super) big: Option<Arc<[u8]>>,
 }
 
 impl Model {
     /// Applies a request as the store must.
-    pub fn apply(&mut self, wanted: &Wanted) -> Outcome {
+    pub(super) fn apply(&mut self, wanted: &Wanted) -> Outcome {
         match &wanted.request {
             Request::CreateAccount {
                 account,
@@ -192,14 +192,14 @@ impl Model {
     }
 
     /// The same as sessions can see it.
-    pub fn visible(&self) -> Model {
+    pub(super) fn visible(&self) -> Model {
         let mut visible = self.clone();
         visible.accounts.values_mut().for_each(|account| account.mod_seq = None);
         visible
     }
 
     /// What differs between what must be (`self`) and what is, in words; empty when nothing does.
-    pub fn difference(&self, real: &Model) -> Vec<String> {
+    pub(super) fn difference(&self, real: &Model) -> Vec<String> {
         let mut found = Vec::new();
         let both = |a: &BTreeMap<AccountId, AccountModel>| a.keys().copied().collect::<BTreeSet<_>>();
         for id in &both(&self.accounts) ^ &both(&real.accounts) {
@@ -244,7 +244,7 @@ impl AccountModel {
 
 impl MailboxModel {
     /// A mailbox as a version shows it; `content` reads the bytes of a row.
-    pub fn seen(
+    pub(super) fn seen(
         name: MailboxName,
         version: &Version,
         mut content: impl FnMut(&Row) -> Result<Arc<[u8]>, String>,

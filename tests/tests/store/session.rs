@@ -8,15 +8,15 @@ use pillarbox_core::store::version::{ChangeKind, Changes, Version};
 use pillarbox_core::store::{Lsn, MailboxKey, Uid};
 
 #[derive(Debug)]
-pub struct Session {
-    pub watch: u64,
-    pub mailbox: MailboxKey,
+pub(super) struct Session {
+    pub(super) watch: u64,
+    pub(super) mailbox: MailboxKey,
     version: Arc<Version>,
     told: Lsn,
 }
 
 impl Session {
-    pub fn new(watch: u64, selected: Selected) -> Session {
+    pub(super) fn new(watch: u64, selected: Selected) -> Session {
         Session {
             watch,
             mailbox: selected.mailbox,
@@ -25,11 +25,11 @@ impl Session {
         }
     }
 
-    pub fn since(&self) -> Lsn {
+    pub(super) fn since(&self) -> Lsn {
         self.version.lsn
     }
 
-    pub fn notified(&mut self, mailbox: MailboxKey, lsn: Lsn) -> Result<(), String> {
+    pub(super) fn notified(&mut self, mailbox: MailboxKey, lsn: Lsn) -> Result<(), String> {
         if mailbox != self.mailbox || lsn <= self.told {
             return Err(format!("a notice of {mailbox:?} {lsn} for a session at {}", self.told));
         }
@@ -38,7 +38,7 @@ impl Session {
     }
 
     /// Applies what was pulled: it must lead from the old version to the new one, nothing untold, nothing twice.
-    pub fn apply(&mut self, changes: Changes) -> Result<Arc<Version>, String> {
+    pub(super) fn apply(&mut self, changes: Changes) -> Result<Arc<Version>, String> {
         let (list, new) = match changes {
             Changes::List(list, new) => (list, new),
             Changes::Diff(new) => {

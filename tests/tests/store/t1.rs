@@ -13,7 +13,7 @@ use super::workload::Sizes;
 use super::world::{Counters, Lie, State, World};
 
 /// The smallest of everything, so that laps, checkpoints, new packs and compactions are many.
-pub const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     ring_bytes: 8 * 32 * 1024,
     free_bytes_min: 0,
     free_percent_min: 0,
@@ -53,14 +53,14 @@ fn t1_crash_anywhere() {
     }
 }
 
-pub fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
 /// Runs seeds on all cores until one fails.
-pub fn run_all(seeds: std::ops::Range<u64>, lie: Lie) -> (Counters, Option<(u64, String)>) {
+pub(super) fn run_all(seeds: std::ops::Range<u64>, lie: Lie) -> (Counters, Option<(u64, String)>) {
     let next = AtomicU64::new(seeds.start);
     let outcome = Mutex::new((Counters::default(), None::<(u64, String)>));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -86,7 +86,7 @@ pub fn run_all(seeds: std::ops::Range<u64>, lie: Lie) -> (Counters, Option<(u64,
 }
 
 /// One seed. A panic of the machine is a failure like any other.
-pub fn run(seed: u64, lie: Lie) -> Result<Counters, String> {
+pub(super) fn run(seed: u64, lie: Lie) -> Result<Counters, String> {
     let mut world = World::new(StrictDisk::new(), SETTINGS);
     world.lie = lie;
     attempt(&mut world, seed)
@@ -105,7 +105,7 @@ fn attempt(world: &mut World, seed: u64) -> Result<Counters, String> {
 }
 
 /// Runs the seed once more and writes down what happens.
-pub fn story(seed: u64, lie: Lie, why: &str) -> String {
+pub(super) fn story(seed: u64, lie: Lie, why: &str) -> String {
     let mut world = World::new(StrictDisk::new(), SETTINGS);
     world.lie = lie;
     world.log = Some(Vec::new());

@@ -12,19 +12,19 @@ use pillarbox_tests::rng::Rng;
 
 use super::model::{Model, Wanted};
 
-pub const ACCOUNTS: u8 = 3;
+pub(super) const ACCOUNTS: u8 = 3;
 const KEYWORDS: [&str; 4] = ["$Junk", "$Forwarded", "work", "later"];
 const FLAGS: [Flags; 5] = [Flags::SEEN, Flags::ANSWERED, Flags::FLAGGED, Flags::DELETED, Flags::DRAFT];
 
-pub fn account(number: u8) -> AccountId {
+pub(super) fn account(number: u8) -> AccountId {
     AccountId([number + 1; 16])
 }
 
-pub fn mailbox(account: AccountId, number: u8) -> MailboxId {
+pub(super) fn mailbox(account: AccountId, number: u8) -> MailboxId {
     MailboxId([account.0[0] * 16 + number; 16])
 }
 
-pub fn create(account: AccountId) -> Request {
+pub(super) fn create(account: AccountId) -> Request {
     let new = |(number, name): (u8, &str)| NewMailbox {
         mailbox: mailbox(account, number),
         name: MailboxName(name.into()),
@@ -37,16 +37,66 @@ pub fn create(account: AccountId) -> Request {
     }
 }
 
+/// One message with this body into an account's INBOX.
+pub(super) fn simple(account: AccountId, body: &[u8]) -> Wanted {
+    let placement = Placement {
+        account,
+        mailbox: Where::Inbox,
+        prefix: b"Return-Path: <>\r\n".as_slice().into(),
+        flags: Flags(0),
+        keywords: Vec::new(),
+        internal_date: UnixTime(0),
+        save_date: UnixTime(0),
+    };
+    let body = Body {
+        len: body.len() as u64,
+        crc: crc32c(body),
+        hash: *blake3::hash(body).as_bytes(),
+        bytes: BodyBytes::Inline(body.into()),
+    };
+    let request = Request::Place {
+        body,
+        placements: vec![placement],
+        origin: 0,
+    };
+    Wanted { request, big: None }
+}
+
+/// Everything in an account's INBOX goes.
+pub(super) fn delete_all(account: AccountId) -> [Request; 2] {
+    let mailbox = MailboxKey {
+        account,
+        mailbox: mailbox(account, 0),
+    };
+    let flags = Request::SetFlags {
+        mailbox,
+        uids: (1..1000).map(Uid).collect(),
+        change: FlagChange {
+            how: FlagHow::Add,
+            flags: Flags::DELETED,
+            keywords: Vec::new(),
+        },
+        unchanged_since: None,
+        origin: 0,
+    };
+    let expunge = Request::Expunge {
+        mailbox,
+        uids: None,
+        origin: 0,
+    };
+    [flags, expunge]
+}
+
 /// How a seed's bodies are sized.
 #[derive(Debug, Clone, Copy)]
-pub struct Sizes {
-    pub small_max: u64,
-    pub inline_max: u64,
-    pub big_percent: u64,
+pub(super) struct Sizes {
+    pub(super) small_max: u64,
+    pub(super) inline_max: u64,
+    pub(super) big_percent: u64,
 }
 
 /// A random request that makes sense in this state; a big body is put on the disk first, durably, as a host does it.
-pub fn draw(rng: &mut Rng, acknowledged: &Model, pending: &Model, sizes: Sizes, disk: &mut StrictDisk) -> Wanted {
+pub(super) fn draw(rng: &mut Rng, acknowledged: &Model, pending: &Model, sizes: Sizes, disk: &mut StrictDisk) -> Wanted {
     let made: Vec<AccountId> = pending.accounts.keys().copied().collect();
     if made.is_empty() || rng.percent(4) {
         let request = create(account(rng.below(ACCOUNTS.into()) as u8));
@@ -186,7 +236,7 @@ fn some_uids(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Arc<[Uid]> 
 }
 
 /// Puts a big body in its place: the file, then every entry on the way to it, from the file upwards.
-pub fn place_big(disk: &mut StrictDisk, account: AccountId, email: EmailId, bytes: &Arc<[u8]>) {
+pub(super) fn place_big(disk: &mut StrictDisk, account: AccountId, email: EmailId, bytes: &Arc<[u8]>) {
     let mut perform = |op: DiskOp| {
         disk.perform(&op).unwrap_or_else(|error| panic!("{op:?}: {error}"));
     };

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
-use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskValue};
+use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
 use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
 use pillarbox_core::store::version::Row;
-use pillarbox_core::store::{AccountId, Location, Lsn, MailboxKey, frame, layout};
+use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
 use pillarbox_core::time::{Instant, Now, UnixTime};
 use pillarbox_tests::disk::StrictDisk;
 use pillarbox_tests::rng::Rng;
@@ -20,7 +20,7 @@ use super::workload::{self, Sizes};
 
 /// How a disk, or a host, may lie. The oracle must notice each of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
+pub(super) enum Lie {
     /// None: everything is as it should be.
     None,
     /// `DataSync` of the ring says done and does nothing.
@@ -43,7 +43,7 @@ pub enum Lie {
     CheckpointFirst,
 }
 
-pub const LIES: [Lie; 9] = [
+pub(super) const LIES: [Lie; 9] = [
     Lie::NoRingSync,
     Lie::NoSlotSync,
     Lie::NoSync,
@@ -57,33 +57,33 @@ pub const LIES: [Lie; 9] = [
 
 /// What has been seen: asserted at the end of a run, so that nobody believes in a test that tests nothing.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counters {
-    pub seeds: u64,
-    pub acknowledged: u64,
-    pub power_losses: u64,
-    pub kills: u64,
+pub(super) struct Counters {
+    pub(super) seeds: u64,
+    pub(super) acknowledged: u64,
+    pub(super) power_losses: u64,
+    pub(super) kills: u64,
     /// A ring write was performed, its sync was not.
-    pub between_write_and_sync: u64,
+    pub(super) between_write_and_sync: u64,
     /// A ring sync was performed, no reply had left.
-    pub between_sync_and_reply: u64,
-    pub in_recovery: u64,
-    pub in_checkpoint: u64,
+    pub(super) between_sync_and_reply: u64,
+    pub(super) in_recovery: u64,
+    pub(super) in_checkpoint: u64,
     /// Recoveries that found whole records of a torn batch.
-    pub torn: u64,
+    pub(super) torn: u64,
     /// Recoveries that kept requests which had not been acknowledged, or only some of them.
-    pub unacknowledged_kept: u64,
-    pub replayed: u64,
-    pub laps: u64,
-    pub checkpoints: u64,
-    pub clean_stops: u64,
-    pub compactions: u64,
-    pub packs: u64,
-    pub refused: u64,
-    pub stops: u64,
+    pub(super) unacknowledged_kept: u64,
+    pub(super) replayed: u64,
+    pub(super) laps: u64,
+    pub(super) checkpoints: u64,
+    pub(super) clean_stops: u64,
+    pub(super) compactions: u64,
+    pub(super) packs: u64,
+    pub(super) refused: u64,
+    pub(super) stops: u64,
 }
 
 impl Counters {
-    pub fn add(&mut self, other: &Counters) {
+    pub(super) fn add(&mut self, other: &Counters) {
         let Counters {
             seeds,
             acknowledged,
@@ -126,7 +126,7 @@ impl Counters {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     Starting,
     Running,
     /// `Ask::Stop`, with its reason.
@@ -140,19 +140,19 @@ struct Waiting {
     then: Option<Slot<DiskReply>>,
 }
 
-pub struct World {
-    pub disk: StrictDisk,
-    pub state: State,
-    pub counters: Counters,
+pub(super) struct World {
+    pub(super) disk: StrictDisk,
+    pub(super) state: State,
+    pub(super) counters: Counters,
     /// What every reply so far adds up to.
-    pub acknowledged: Model,
+    pub(super) acknowledged: Model,
     /// That, and everything that waits for its reply.
-    pub pending: Model,
+    pub(super) pending: Model,
     /// Submitted, not replied, in order.
-    pub open: VecDeque<(u64, Wanted)>,
-    pub lie: Lie,
+    pub(super) open: VecDeque<(u64, Wanted)>,
+    pub(super) lie: Lie,
     /// What happened, if it is written down.
-    pub log: Option<Vec<String>>,
+    pub(super) log: Option<Vec<String>>,
     settings: Settings,
     committer: Committer,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
@@ -166,15 +166,16 @@ pub struct World {
     sessions: Vec<Session>,
     ring_written: bool,
     ring_synced: bool,
+    ring_failed: bool,
     machine: u64,
-    /// Ring writes must never overtake the checkpoint; the last offset written tells a lap.
-    last_segment: String,
+    /// Where the last batch was written: a return to the first segment is a lap.
+    last_ring_write: (DiskPath, u64),
 }
 
 type Checked = Result<(), String>;
 
 impl World {
-    pub fn new(disk: StrictDisk, settings: Settings) -> World {
+    pub(super) fn new(disk: StrictDisk, settings: Settings) -> World {
         let now = Now {
             instant: Instant(0),
             unix: UnixTime(1_700_000_000_000),
@@ -201,12 +202,13 @@ impl World {
             sessions: Vec::new(),
             ring_written: false,
             ring_synced: false,
+            ring_failed: false,
             machine: 0,
-            last_segment: String::new(),
+            last_ring_write: (layout::version(), 0),
         }
     }
 
-    pub fn sizes(&self, small_max: u64, big_percent: u64) -> Sizes {
+    pub(super) fn sizes(&self, small_max: u64, big_percent: u64) -> Sizes {
         Sizes {
             small_max,
             inline_max: self.settings.inline_max(),
@@ -214,14 +216,14 @@ impl World {
         }
     }
 
-    pub fn note(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
         if let Some(log) = &mut self.log {
             log.push(line());
         }
     }
 
     /// Forgets the process, power or not, and begins a new one on what the disk has.
-    pub fn restart(&mut self, power_loss: Option<&mut Rng>) {
+    pub(super) fn restart(&mut self, power_loss: Option<&mut Rng>) {
         self.counters.between_write_and_sync += u64::from(self.ring_written && !self.ring_synced);
         self.counters.between_sync_and_reply += u64::from(self.ring_synced);
         self.counters.in_recovery += u64::from(self.state == State::Starting);
@@ -246,7 +248,7 @@ impl World {
         self.deferred.clear();
         self.held.clear();
         self.sessions.clear();
-        (self.ring_written, self.ring_synced) = (false, false);
+        (self.ring_written, self.ring_synced, self.ring_failed) = (false, false, false);
         self.machine += 1;
         self.until = None;
         self.state = State::Starting;
@@ -256,7 +258,7 @@ impl World {
     // --- driving ----------------------------------------------------------------------------------------------------------
 
     /// Polls until rest.
-    pub fn settle(&mut self) -> Checked {
+    pub(super) fn settle(&mut self) -> Checked {
         loop {
             match self.committer.poll() {
                 Output::Ask(ask) => self.take(ask)?,
@@ -339,7 +341,7 @@ impl World {
     }
 
     /// Lanes that have something to do.
-    pub fn busy_lanes(&self) -> Vec<Lane> {
+    pub(super) fn busy_lanes(&self) -> Vec<Lane> {
         self.lanes
             .iter()
             .filter(|(_, lane)| !lane.is_empty())
@@ -348,18 +350,18 @@ impl World {
     }
 
     /// Performs the next operation of a lane; its answer is given by [`World::deliver`].
-    pub fn perform(&mut self, lane: Lane) {
+    pub(super) fn perform(&mut self, lane: Lane) {
         let Some(Waiting { lane, op, then }) = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front) else {
             return;
         };
         if lane == Lane::Ring {
             let written = matches!(op, DiskOp::Write { .. });
             (self.ring_written, self.ring_synced) = (true, !written);
-            if let DiskOp::Write { path, .. } = &op {
-                if *path == layout::segment(0) && path.0 != self.last_segment {
+            if let DiskOp::Write { path, offset, .. } = &op {
+                if *path == layout::segment(0) && *path != self.last_ring_write.0 {
                     self.counters.laps += 1;
                 }
-                self.last_segment.clone_from(&path.0);
+                self.last_ring_write = (path.clone(), *offset);
             }
         }
         if let (Lane::Settle, DiskOp::Write { path, offset: 0, .. }) = (lane, &op) {
@@ -373,6 +375,7 @@ impl World {
                 self.disk.perform(&op).expect("a deferred sync");
             }
         }
+        self.ring_failed |= lane == Lane::Ring && done.is_err();
         if let Err(error) = &done {
             self.note(|| format!("{} FAILED: {error}", brief(&op)));
         }
@@ -391,12 +394,12 @@ impl World {
     }
 
     /// Answers that are on their way.
-    pub fn undelivered(&self) -> usize {
+    pub(super) fn undelivered(&self) -> usize {
         self.performed.len()
     }
 
     /// Gives the machine one of the answers.
-    pub fn deliver(&mut self, index: usize) -> Checked {
+    pub(super) fn deliver(&mut self, index: usize) -> Checked {
         let answer = self.performed.swap_remove(index);
         if self.ring_synced && self.lanes.get(&Lane::Ring).is_none_or(VecDeque::is_empty) {
             // The reply leaves with the answer to the sync; which of several answers it was does not matter here.
@@ -406,7 +409,7 @@ impl World {
     }
 
     /// Lets time pass: to the deadline, if there is one and `to_deadline`, else a little.
-    pub fn pass_time(&mut self, to_deadline: bool) -> Checked {
+    pub(super) fn pass_time(&mut self, to_deadline: bool) -> Checked {
         match self.until {
             Some(until) if to_deadline => {
                 self.now.instant = until.max(self.now.instant);
@@ -429,7 +432,7 @@ impl World {
     }
 
     /// Performs and answers everything until nothing is left to do; `false` when it has ended.
-    pub fn run_to_rest(&mut self) -> Checked {
+    pub(super) fn run_to_rest(&mut self) -> Checked {
         self.settle()?;
         for _ in 0..1_000_000 {
             if matches!(self.state, State::Failed(_) | State::Closed) {
@@ -446,14 +449,14 @@ impl World {
         Err("it never rests".into())
     }
 
-    pub fn shutdown(&mut self) -> Checked {
+    pub(super) fn shutdown(&mut self) -> Checked {
         self.note(|| "shutdown".into());
         self.feed(Input::Notice(Notice::Shutdown))
     }
 
     // --- the client -------------------------------------------------------------------------------------------------------
 
-    pub fn submit(&mut self, wanted: Wanted) -> Checked {
+    pub(super) fn submit(&mut self, wanted: Wanted) -> Checked {
         self.ticket += 1;
         let ticket = self.ticket;
         self.note(|| format!("submit {ticket} {}", brief_request(&wanted.request)));
@@ -465,11 +468,14 @@ impl World {
         })))
     }
 
-    pub fn draw(&mut self, rng: &mut Rng, sizes: Sizes) -> Wanted {
+    pub(super) fn draw(&mut self, rng: &mut Rng, sizes: Sizes) -> Wanted {
         workload::draw(rng, &self.acknowledged, &self.pending, sizes, &mut self.disk)
     }
 
     fn reply(&mut self, ticket: u64, reply: Reply) -> Checked {
+        if self.ring_failed && self.performed.is_empty() {
+            return Err(format!("ticket {ticket} is answered although the journal failed"));
+        }
         let Some(place) = self.open.iter().position(|(open, _)| *open == ticket) else {
             self.answer = Some(reply); // to a query
             return Ok(());
@@ -510,7 +516,7 @@ impl World {
     }
 
     /// Asks a query, which is answered at once.
-    pub fn ask(&mut self, request: Request) -> Result<Reply, String> {
+    pub(super) fn ask(&mut self, request: Request) -> Result<Reply, String> {
         self.ticket += 1;
         let ticket = self.ticket;
         self.answer = None;
@@ -518,8 +524,18 @@ impl World {
         self.answer.take().ok_or_else(|| "a query was not answered at once".into())
     }
 
+    /// Where the last batch was written.
+    pub(super) fn last_ring_write(&self) -> &(DiskPath, u64) {
+        &self.last_ring_write
+    }
+
+    /// The answer to the last query, if it has come.
+    pub(super) fn last_answer(&self) -> Option<&Reply> {
+        self.answer.as_ref()
+    }
+
     /// A session opens a mailbox, and is shown exactly what is acknowledged.
-    pub fn open_session(&mut self, rng: &mut Rng) -> Checked {
+    pub(super) fn open_session(&mut self, rng: &mut Rng) -> Checked {
         let accounts: Vec<AccountId> = self.acknowledged.accounts.keys().copied().collect();
         if accounts.is_empty() || self.sessions.len() > 6 {
             return Ok(());
@@ -544,7 +560,7 @@ impl World {
     }
 
     /// A session pulls what has changed.
-    pub fn pull(&mut self, rng: &mut Rng) -> Checked {
+    pub(super) fn pull(&mut self, rng: &mut Rng) -> Checked {
         if self.sessions.is_empty() {
             return Ok(());
         }
@@ -596,7 +612,7 @@ impl World {
 
     /// After a start: the store holds what was acknowledged, and then the first few of the open requests or none of them, each
     /// whole. Its contents are byte-identical. What it holds is adopted; the rest was never promised.
-    pub fn check_recovered(&mut self) -> Checked {
+    pub(super) fn check_recovered(&mut self) -> Checked {
         let real = self.real()?;
         let mut must = self.acknowledged.clone();
         let mut kept = 0;
@@ -625,7 +641,7 @@ impl World {
     }
 
     /// As [`World::check_recovered`], where any of the open requests may have been refused without our hearing of it.
-    pub fn check_recovered_some(&mut self) -> Checked {
+    pub(super) fn check_recovered_some(&mut self) -> Checked {
         let open: Vec<Wanted> = self.open.iter().map(|(_, wanted)| wanted.clone()).collect();
         assert!(open.len() <= 10, "few are open where they may be refused");
         let real = self.real()?;
@@ -648,7 +664,7 @@ impl World {
     }
 
     /// Everything that the store shows, with contents read from memory or from the disk.
-    pub fn real(&mut self) -> Result<Model, String> {
+    pub(super) fn real(&mut self) -> Result<Model, String> {
         let mut real = Model::default();
         for number in 0..workload::ACCOUNTS {
             let account = workload::account(number);
@@ -703,12 +719,6 @@ impl World {
         }
         Ok(message.into())
     }
-
-    /// What the newest record of the acknowledged state may be; only for tests that look inside.
-    pub fn newest(&self, mailbox: MailboxKey) -> Option<Lsn> {
-        let session = self.sessions.iter().find(|session| session.mailbox == mailbox)?;
-        Some(session.since())
-    }
 }
 
 /// A person who reads the pack finds the frame's line in front of the message.
@@ -731,7 +741,7 @@ fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
     }
 }
 
-pub fn brief(op: &DiskOp) -> String {
+pub(super) fn brief(op: &DiskOp) -> String {
     match op {
         DiskOp::Write { path, offset, parts } => {
             let len: usize = parts.iter().map(|part| part.len()).sum();

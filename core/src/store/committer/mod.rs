@@ -26,6 +26,7 @@ mod boot;
 mod checkpoint;
 mod judge;
 mod query;
+mod record;
 mod ring;
 mod settle;
 
