@@ -93,31 +93,14 @@ where
     M::Value: Send,
     H: Host<M>,
 {
-    let session = Session {
+    let mut session = Session {
         connection: Connection::new(stream),
         answers: Answers::default(),
         machine,
         host,
     };
-    Box::pin(run(env, session, start_tls))
-}
-
-struct Session<M: Machine, H, S> {
-    connection: Connection<S>,
-    answers: Answers<M::Value>,
-    machine: M,
-    host: H,
-}
-
-/// Not an `async fn`: that would keep room for its arguments twice.
-fn run<E, M, H>(env: &E, mut session: Session<M, H, E::Stream>, start_tls: Option<&StartTls<E>>) -> impl Future<Output = Close>
-where
-    E: Env,
-    M: Machine + Send,
-    M::Value: Send,
-    H: Host<M>,
-{
-    async move {
+    // Not an `async fn`: that would keep room for its arguments twice.
+    Box::pin(async move {
         let close = turn(env, &mut session, start_tls).await;
         let stream = session.connection.take();
         // Queries end here; effects were handed over when they were asked for.
@@ -126,7 +109,14 @@ where
             Box::pin(end(env, stream, close)).await;
         }
         close
-    }
+    })
+}
+
+struct Session<M: Machine, H, S> {
+    connection: Connection<S>,
+    answers: Answers<M::Value>,
+    machine: M,
+    host: H,
 }
 
 /// Input by input, until the machine closes.

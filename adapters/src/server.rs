@@ -215,7 +215,6 @@ fn store_settings(config: &Config) -> Settings {
     Settings {
         ring_bytes: config.ring_bytes,
         free_bytes_min: config.message_max.saturating_mul(2),
-        free_percent_min: 5,
         ..Settings::default()
     }
 }

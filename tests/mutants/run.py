@@ -2,12 +2,18 @@
 """Plays seeded faults: each is put into the working tree, the tests must fail, the file is put back.
 
     python3 tests/mutants/run.py imap [NAME...]
+    python3 tests/mutants/run.py smtp [NAME...]
+
+The SMTP session's faults must be caught by its scripts alone.
 """
 import pathlib
 import subprocess
 import sys
 
-TESTS = {"imap": ["--test", "scripts_imap", "--test", "imap_session"]}
+TESTS = {
+    "imap": ["--test", "scripts_imap", "--test", "imap_session"],
+    "smtp": ["--test", "scripts_smtp"],
+}
 
 
 def faults(text):

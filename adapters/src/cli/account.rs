@@ -12,6 +12,7 @@ use pillarbox_core::secret::Secret;
 
 use super::check::print;
 use super::load::load;
+use super::owner::become_owner;
 use super::{ConfigFile, Exit, Failure};
 use crate::accounts::{self, Account, AccountsError, file};
 use crate::config::Config;
@@ -129,6 +130,7 @@ fn remove(arguments: &WithAddress) -> Result<(), Failure> {
 
 fn list(config: &ConfigFile, json: bool) -> Result<(), Failure> {
     let config = load(config)?.config()?;
+    become_owner(&config.data_dir)?;
     let accounts = match config.data_dir.exists() {
         true => {
             let env = environment(&config)?;
@@ -152,6 +154,7 @@ impl Change {
         let config = load(&arguments.config)?.config()?;
         let address =
             accounts::parse_address(&arguments.address, &config.domains).map_err(|text| Failure::new(Exit::BadData, text))?;
+        become_owner(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
         Ok(Change {
             config,

@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod load;
 mod log;
+mod owner;
 mod serve;
 mod systemd;
 

@@ -14,8 +14,6 @@ use super::settings::{self, full_name, nearest};
 use super::value::{self, Network, show_size};
 use super::{CertificateFiles, Config, Listener, Log, LogFormat, Problem, Protocol, Severity, standard_listener};
 
-/// The default of `store.ring`: eight segments of 64 MiB.
-const RING: u64 = 512 << 20;
 /// The smallest ring whose segments hold a record with a body that is worth its name.
 const RING_MIN: u64 = 1 << 20;
 /// The largest ring: beyond it a start after a crash takes too long.
@@ -130,7 +128,7 @@ impl<'a> Walk<'a> {
         let message_max = self.size(&limits, "message", limits::MESSAGE, MESSAGE_MIN..=MESSAGE_MAX);
         let log = self.log(document);
         let store = self.single("store", document);
-        let ring_bytes = self.size(&store, "ring", RING, RING_MIN..=RING_MAX);
+        let ring_bytes = self.size(&store, "ring", limits::RING_BYTES, RING_MIN..=RING_MAX);
         Some(Config {
             hostname: hostname?,
             data_dir,

@@ -109,7 +109,7 @@ pub const SETTINGS: &[Setting] = &[
         "`stderr`, or a file; the file is opened again on SIGHUP (logrotate)."),
     setting("log", "format", "text", "\"text\"", true,
         "`text` for people, `json` for programs."),
-    setting("store", "ring", "512M", "\"512M\"", true,
+    setting("store", "ring", "64M", "\"64M\"", true,
         "The journal's ring, written once when it is made. Smaller rings make more checkpoints; at least 1M."),
 ];
 

@@ -90,7 +90,7 @@ impl<E: Env> Door<E> {
     async fn begin(&self, mut stream: E::Stream, mut guest: Guest) -> io::Result<Close> {
         let env = &self.shared.env;
         if within(&self.listener.proxy_protocol, guest.peer) {
-            let header = in_time(env, proxy::read_header(&mut stream)).await?;
+            let header = Box::pin(in_time(env, proxy::read_header(&mut stream))).await?;
             if let Some(peer) = header {
                 guest.moved_to(peer).map_err(io::Error::other)?;
             }
@@ -110,7 +110,7 @@ impl<E: Env> Door<E> {
         };
         let mut evidence = None;
         if protocol.implicit_tls() {
-            let (encrypted, shown) = in_time(env, env.tls_accept(stream, &tls, alpn)).await?;
+            let (encrypted, shown) = Box::pin(in_time(env, env.tls_accept(stream, &tls, alpn))).await?;
             stream = encrypted;
             evidence = Some(shown);
         }
@@ -135,7 +135,7 @@ impl<E: Env> Door<E> {
                 let mut seed = [0; 16];
                 env.entropy(&mut seed);
                 let machine = smtp::Session::new(Arc::new(settings), client, evidence, number, seed, env.now());
-                drive(env, stream, machine, SmtpHost::new(shared, guest), Some(&start_tls)).await
+                Box::pin(drive(env, stream, machine, SmtpHost::new(shared, guest), Some(&start_tls))).await
             }
             Protocol::Imap | Protocol::Imaps => {
                 let settings = imap::ask::Settings {
@@ -145,7 +145,7 @@ impl<E: Env> Door<E> {
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());
-                drive(env, stream, machine, ImapHost::new(shared, guest), Some(&start_tls)).await
+                Box::pin(drive(env, stream, machine, ImapHost::new(shared, guest), Some(&start_tls))).await
             }
         })
     }

@@ -139,8 +139,8 @@ fn answer(reader: &mut impl BufRead, tag: &str) -> Vec<String> {
     loop {
         let mut line = String::new();
         assert!(reader.read_line(&mut line).expect("IMAP answers") > 0, "IMAP closed");
-        if line.starts_with(tag) {
-            assert!(line[tag.len()..].starts_with("OK"), "{line}");
+        if let Some(outcome) = line.strip_prefix(tag) {
+            assert!(outcome.starts_with("OK"), "{line}");
             return lines;
         }
         lines.push(line);

@@ -91,3 +91,22 @@ fn a_damaged_accounts_file_is_told_and_left_alone() {
     let kept = std::fs::read_to_string(folder.0.join("data/accounts")).expect("the file");
     assert_eq!(kept, "pillarbox accounts 1\naccount nonsense\n");
 }
+
+#[test]
+fn root_leaves_no_file_that_the_servers_user_cannot_read() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = Folder::new("owner");
+    folder.write("pillarbox.toml", CONFIG);
+    let data = folder.0.join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    if chown(&data, Some(65534), Some(65534)).is_err() {
+        eprintln!("SKIPPED: this test needs root, to make a folder somebody else's");
+        return;
+    }
+    let added = folder.run(&["account", "add", "alice@one.test"], "");
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    for file in std::fs::read_dir(&data).expect("the folder").flatten() {
+        let metadata = file.metadata().expect("a file");
+        assert_eq!((metadata.uid(), metadata.gid()), (65534, 65534), "{}", file.path().display());
+    }
+}

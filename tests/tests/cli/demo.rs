@@ -63,10 +63,10 @@ impl Drop for Demo {
 }
 
 /// A client that sends lines and reads until a line begins with what it waits for.
-struct Dialogue(BufReader<TcpStream>);
+pub(super) struct Dialogue(pub(super) BufReader<TcpStream>);
 
 impl Dialogue {
-    fn until(&mut self, start: &str) -> String {
+    pub(super) fn until(&mut self, start: &str) -> String {
         let mut heard = String::new();
         loop {
             let before = heard.len();
@@ -78,7 +78,7 @@ impl Dialogue {
         }
     }
 
-    fn say(&mut self, line: &str, start: &str) -> String {
+    pub(super) fn say(&mut self, line: &str, start: &str) -> String {
         self.0
             .get_mut()
             .write_all(format!("{line}\r\n").as_bytes())

@@ -4,6 +4,7 @@ mod account;
 mod config;
 mod demo;
 mod help;
+mod serve;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
