@@ -6,6 +6,7 @@
 mod model;
 mod mutants;
 mod session;
+mod speed;
 mod t1;
 mod t3;
 mod t5;

@@ -30,7 +30,7 @@ fn t1_crash_anywhere() {
         }
         return;
     }
-    let seeds = number("PILLARBOX_SEEDS").unwrap_or(1500);
+    let seeds = number("PILLARBOX_SEEDS").unwrap_or(1000);
     let (counters, failed) = run_all(0..seeds, Lie::None);
     println!("{counters:#?}");
     if let Some((seed, why)) = failed {

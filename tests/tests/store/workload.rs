@@ -21,7 +21,7 @@ pub(super) fn account(number: u8) -> AccountId {
 }
 
 pub(super) fn mailbox(account: AccountId, number: u8) -> MailboxId {
-    MailboxId([account.0[0] * 16 + number; 16])
+    MailboxId([account.0[0].wrapping_mul(16).wrapping_add(number); 16])
 }
 
 pub(super) fn create(account: AccountId) -> Request {

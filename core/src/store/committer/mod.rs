@@ -18,7 +18,12 @@
 //! * **Settling never fails for good**: it is retried each second, and until then the body is served from memory and the segment
 //!   stays.
 //!
-//! In this version every account's index is held in memory and loaded at start; packs are never compacted.
+//! * **A start builds on nothing that may be in the kernel's memory only.** The newest checkpoint and the last batch are written and
+//!   synced again before they are replayed; anything unreadable that must be there stops the start, with a text that says what.
+//!
+//! Not in this version: every account's index is held in memory and loaded at start (no eviction, no columns on disk); an index
+//! that is lost is not rebuilt from the packs, but refused; packs are never compacted and expunged bodies never removed; there is
+//! no scrub and no quota; a store that cannot settle at its start (a full disk) is not ready until it can.
 
 pub mod ask;
 mod batch;
