@@ -63,7 +63,7 @@ impl ConcatBytes for Vec<Arc<[u8]>> {
 
 fn scan(bytes: &[u8]) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut scan = Scan::new(Lsn(0));
-    scan.segment(bytes);
+    scan.segment(0, bytes);
     let scanned = scan.finish().ok()?;
     let found = scanned.records.into_iter().enumerate().map(|(index, (lsn, found))| {
         assert_eq!(lsn, Lsn(index as u64 + 1), "without a gap");
