@@ -27,7 +27,11 @@ fn write(command: &Command) -> Vec<u8> {
         Command::Hello { extended, name } => format!("{} {name}", if *extended { "EHLO" } else { "HELO" }),
         Command::Mail { path, parameters } => {
             let eight_bit = if parameters.eight_bit { "8BITMIME" } else { "7BIT" };
-            format!("MAIL FROM:{path} SIZE={} BODY={eight_bit}", parameters.size)
+            let auth = if parameters.auth { " AUTH=<>" } else { "" };
+            match parameters.any {
+                true => format!("MAIL FROM:{path} SIZE={} BODY={eight_bit}{auth}", parameters.size),
+                false => format!("MAIL FROM:{path}"),
+            }
         }
         Command::Rcpt { path } => format!("RCPT TO:{path}"),
         Command::Data => "DATA".into(),
