@@ -69,6 +69,17 @@ pub enum Alpn {
 
 /// A disk.
 pub trait Disk: Clone + Send + Sync + 'static {
+    /// Performs operations one behind the other, off the executor's threads; each has its outcome, whatever came of those before.
+    /// `Write` continues short writes and EINTR. Here one by one; a real disk spares its threads the way there and back.
+    fn perform_all(&self, ops: Vec<DiskOp>) -> impl Future<Output = Vec<DiskDone>> + Send {
+        async move {
+            let mut done = Vec::with_capacity(ops.len());
+            for op in ops {
+                done.push(self.perform(op).await);
+            }
+            done
+        }
+    }
     /// Performs one operation off the executor's threads. `WriteAt` continues short writes and EINTR.
     fn perform(&self, op: DiskOp) -> impl Future<Output = DiskDone> + Send;
     /// Reads without waiting, on this thread: `None` when the bytes are not in memory (`preadv2` with `RWF_NOWAIT`).

@@ -8,8 +8,6 @@ use core::time::Duration;
 
 /// Questions an SMTP session may have open: pipelined RCPTs are looked up side by side.
 pub const SMTP_ASKS: usize = 16;
-/// Questions an IMAP session may have open.
-pub const IMAP_ASKS: usize = 4;
 /// How long a closed session is drained, so that the kernel's RST does not destroy the last reply.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How long a TLS handshake may take.
@@ -114,8 +112,6 @@ pub const IMAP_MAILBOX_DEPTH: usize = 32;
 pub const IMAP_KEYWORD: usize = 128;
 /// Octets up to which a string is sent quoted; longer ones go as literals.
 pub const IMAP_QUOTED: usize = 1024;
-/// Depth of parentheses (S31).
-pub const IMAP_DEPTH: usize = 32;
 /// Autologout after login: at least 30 minutes (RFC 9051 §5.4; `rules.md`: 35).
 pub const IMAP_AUTOLOGOUT: Duration = Duration::from_secs(35 * 60);
 /// Autologout before login (`rules.md`).
@@ -142,22 +138,6 @@ pub const LIST_COST: usize = 100_000_000;
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
-/// Octets of a tag.
-pub const TAG: usize = 64;
-/// Ranges of a sequence set (S33).
-pub const SEQUENCE_RANGES: usize = 100_000;
-/// Items of a list in a command.
-pub const LIST_ITEMS: usize = 1024;
-/// Octets of a keyword.
-pub const KEYWORD: usize = 128;
-/// Octets of a mailbox's name in UTF-8 (S42).
-pub const MAILBOX_NAME: usize = 1024;
-/// Levels of a mailbox's name (S42).
-pub const MAILBOX_DEPTH: usize = 32;
-/// Pipelined input that is kept while a command is worked on.
-pub const IMAP_BACKLOG: usize = 64 * 1024;
-/// A piece of APPEND's message.
-pub const IMAP_PIECE: usize = 64 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
 

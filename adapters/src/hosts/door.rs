@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_channel::Receiver;
 use futures_lite::future;
@@ -90,7 +91,7 @@ impl<E: Env> Door<E> {
     async fn begin(&self, mut stream: E::Stream, mut guest: Guest) -> io::Result<Close> {
         let env = &self.shared.env;
         if within(&self.listener.proxy_protocol, guest.peer) {
-            let header = Box::pin(in_time(env, proxy::read_header(&mut stream))).await?;
+            let header = Box::pin(in_time(env, limits::PROXY_TIMEOUT, proxy::read_header(&mut stream))).await?;
             if let Some(peer) = header {
                 guest.moved_to(peer).map_err(io::Error::other)?;
             }
@@ -110,7 +111,7 @@ impl<E: Env> Door<E> {
         };
         let mut evidence = None;
         if protocol.implicit_tls() {
-            let (encrypted, shown) = Box::pin(in_time(env, env.tls_accept(stream, &tls, alpn))).await?;
+            let (encrypted, shown) = Box::pin(in_time(env, limits::TLS_HANDSHAKE, env.tls_accept(stream, &tls, alpn))).await?;
             stream = encrypted;
             evidence = Some(shown);
         }
@@ -155,9 +156,9 @@ fn within(networks: &[Network], peer: SocketAddr) -> bool {
     networks.iter().any(|network| network.contains(peer.ip()))
 }
 
-/// What a peer does before its session: under one deadline.
-async fn in_time<E: Env, T>(env: &E, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let until = env.now().instant.after(limits::TLS_HANDSHAKE);
+/// What a peer does before its session: it has so much time for it.
+async fn in_time<E: Env, T>(env: &E, time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let until = env.now().instant.after(time);
     future::or(work, async {
         env.sleep_until(until).await;
         Err(io::ErrorKind::TimedOut.into())

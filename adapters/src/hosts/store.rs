@@ -31,6 +31,9 @@ use crate::env::{Disk, Env};
 /// Exit code of a fail-stop (`EX_SOFTWARE`).
 const EXIT_INTERNAL: i32 = 70;
 
+/// Operations of a lane that are performed as one job: few enough that the first answer does not wait long.
+const LANE_RUN: usize = 16;
+
 /// A server's store; cheap to clone.
 pub struct Store<E: Env> {
     pub(super) env: E,
@@ -188,10 +191,14 @@ impl<E: Env> Store<E> {
             Lane::Checkpoint => "lane checkpoint",
         };
         let work = async move {
-            while let Ok((op, then)) = operations.recv().await {
-                let done = disk.perform(op).await;
-                if inbox.send(Event::Disk(then.answer(DiskReply(done)))).await.is_err() {
-                    return;
+            while let Ok(first) = operations.recv().await {
+                // What has been asked meanwhile goes with it: one way to the disk's threads and back.
+                let all = std::iter::once(first).chain(std::iter::from_fn(|| operations.try_recv().ok()));
+                let (ops, slots): (Vec<_>, Vec<_>) = all.take(LANE_RUN).unzip();
+                for (done, then) in disk.perform_all(ops).await.into_iter().zip(slots) {
+                    if inbox.send(Event::Disk(then.answer(DiskReply(done)))).await.is_err() {
+                        return;
+                    }
                 }
             }
         };

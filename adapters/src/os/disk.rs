@@ -73,6 +73,12 @@ impl OsDisk {
 }
 
 impl Disk for OsDisk {
+    async fn perform_all(&self, ops: Vec<DiskOp>) -> Vec<DiskDone> {
+        let disk = self.0.clone();
+        let all = move || ops.into_iter().map(|op| disk.perform(op).map_err(disk_error)).collect();
+        blocking::unblock(all).await
+    }
+
     async fn perform(&self, op: DiskOp) -> DiskDone {
         let disk = self.0.clone();
         blocking::unblock(move || disk.perform(op).map_err(disk_error)).await

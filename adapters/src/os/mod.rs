@@ -6,6 +6,7 @@ mod executor;
 mod net;
 mod password;
 pub mod process;
+mod timer;
 mod tls;
 
 #[cfg(test)]
@@ -15,13 +16,12 @@ use std::future::Future;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use pillarbox_core::smtp::server::ask::TlsEvidence;
 use pillarbox_core::time::{Instant, Now};
 
+use self::timer::Sleep;
 use crate::env::{Alpn, Env, PasswordHash};
 
 pub use disk::OsDisk;
@@ -97,11 +97,7 @@ impl Env for OsEnv {
     }
 
     fn sleep_until(&self, at: Instant) -> impl Future<Output = ()> + Send + Unpin + 'static {
-        let timer = match self.0.clock.at(at) {
-            Some(at) => async_io::Timer::at(at),
-            None => async_io::Timer::never(),
-        };
-        Sleep(timer)
+        Sleep::until(self.0.clock.at(at))
     }
 
     fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
@@ -155,15 +151,5 @@ impl Env for OsEnv {
 
     fn password(&self) -> Arc<dyn PasswordHash> {
         self.0.password.clone()
-    }
-}
-
-/// A timer that says nothing of when it fired.
-struct Sleep(async_io::Timer);
-
-impl Future for Sleep {
-    type Output = ();
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(&mut self.0).poll(cx).map(drop)
     }
 }

@@ -125,14 +125,15 @@ impl Committer {
             },
             Pending::RingWrite,
         );
+        // Asked at once, performed behind the write: a lane keeps its order.
+        self.disk(Lane::Ring, DiskOp::DataSync(layout::segment(segment)), Pending::RingSync);
     }
 
+    /// If the write failed, no outcome of the sync behind it counts.
     pub(super) fn ring_written(&mut self, done: DiskDone) {
         if let Err(error) = done {
-            return self.fail(format!("the journal cannot be written: {error}"));
+            self.fail(format!("the journal cannot be written: {error}"));
         }
-        let segment = self.batch.as_ref().expect("a batch is in flight").segment;
-        self.disk(Lane::Ring, DiskOp::DataSync(layout::segment(segment)), Pending::RingSync);
     }
 
     /// The batch is durable: now, and not before, it may be seen.
