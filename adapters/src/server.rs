@@ -97,11 +97,14 @@ impl<E: Env> Server<E> {
             messages = recovered.messages,
             "store recovered"
         );
+        let mut seed = [0; 16];
+        env.entropy(&mut seed);
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
             store: started.store,
             sessions,
+            seed,
         });
         make_accounts(&shared).await?;
         let current = Current {

@@ -167,6 +167,11 @@ pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
 pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
 /// How long settled writes wait for a checkpoint.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
+/// How long a durable record's frames and index entries wait for others beside them: many small writes become one. Nobody waits
+/// for them, and until then reads are served from memory.
+pub const SETTLE_DELAY: Duration = Duration::from_millis(50);
+/// So many octets do not wait.
+pub const SETTLE_OCTETS: u64 = 1024 * 1024;
 /// A write that could not be settled is tried again after this time.
 pub const SETTLE_RETRY: Duration = Duration::from_secs(1);
 /// How often free space is looked at while messages come in.

@@ -133,8 +133,7 @@ impl<E: Env> Door<E> {
                     ip: peer.ip(),
                     port: peer.port(),
                 };
-                let mut seed = [0; 16];
-                env.entropy(&mut seed);
+                let seed = self.shared.seed;
                 let machine = smtp::Session::new(Arc::new(settings), client, evidence, number, seed, env.now());
                 Box::pin(drive(env, stream, machine, SmtpHost::new(shared, guest), Some(&start_tls))).await
             }

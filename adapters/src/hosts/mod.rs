@@ -27,6 +27,8 @@ pub struct Shared<E: Env> {
     pub store: store::Store<E>,
     /// All open sessions.
     pub sessions: std::sync::Arc<sessions::Sessions>,
+    /// Unpredictable, new with each start: message ids are made of it and of a session's number.
+    pub seed: [u8; 16],
 }
 
 /// A peer's words in the log: at most 200 characters, none that could begin a line or move a cursor (S69).

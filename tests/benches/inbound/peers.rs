@@ -121,7 +121,7 @@ impl Pillarbox {
         let each = |count: u64| count as f64 / acknowledged as f64;
         let shown: Vec<String> = calls
             .iter()
-            .take(8)
+            .take(24)
             .map(|(name, count)| format!("{name} {:.2}", each(*count)))
             .collect();
         let syncs: u64 = calls.iter().filter(|call| call.0.contains("sync")).map(|call| call.1).sum();

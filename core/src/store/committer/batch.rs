@@ -178,7 +178,7 @@ impl Committer {
             self.checkpointing.wanted = true;
         }
         self.compact_indexes();
-        self.begin_settling();
+        self.settling.wait_for_more(self.now.instant);
     }
 
     /// New mail does not wait for a disk that has no room (R11); everything else does, and goes on when there is room.

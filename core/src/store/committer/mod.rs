@@ -334,10 +334,12 @@ impl Committer {
             }
             Phase::Running => {
                 self.begin_batch();
+                self.settle_if_due(self.checkpointing.wanted);
                 self.begin_checkpoint();
             }
             Phase::Stopping => {
                 self.begin_batch();
+                self.settle_if_due(true);
                 if self.batch.is_none() && self.settling.stuck() {
                     // What cannot be settled now stays in the journal, and the next start settles it.
                     return self.end();
@@ -366,11 +368,15 @@ impl Committer {
             at,
             why: "settling is retried",
         });
+        let settle = self.settling.due().map(|at| Deadline {
+            at,
+            why: "what was gathered is to be settled",
+        });
         let checkpoint = self.checkpointing.due().map(|at| Deadline {
             at,
             why: "a checkpoint is due",
         });
-        [retry, checkpoint].into_iter().flatten().min()
+        [retry, settle, checkpoint].into_iter().flatten().min()
     }
 }
 

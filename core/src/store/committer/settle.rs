@@ -49,6 +49,9 @@ pub(super) struct Settling {
     retry_at: Option<Instant>,
     next: u64,
     octets: u64,
+    /// When the gathered writes go at the latest.
+    due: Option<Instant>,
+    gathered_octets: u64,
 }
 
 #[derive(Debug)]
@@ -105,7 +108,25 @@ impl Settling {
         });
         gathered.parts.extend(parts);
         gathered.octets += octets;
+        self.gathered_octets += octets;
         gathered
+    }
+
+    /// Something was gathered, and may wait for more: neighbours become one write.
+    pub(super) fn wait_for_more(&mut self, now: Instant) {
+        if !self.gathered.is_empty() {
+            self.due.get_or_insert(now.after(limits::SETTLE_DELAY));
+        }
+    }
+
+    /// When what was gathered goes at the latest.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether what was gathered goes now: it waited long enough, or is enough.
+    fn is_due(&self, now: Instant) -> bool {
+        self.gathered_octets >= limits::SETTLE_OCTETS || self.due.is_some_and(|due| due <= now)
     }
 }
 
@@ -167,8 +188,18 @@ impl Committer {
         self.disk(Lane::Settle, op, Pending::Settle(id));
     }
 
+    /// Asks for what was gathered, if it is time, or `at_once`.
+    pub(super) fn settle_if_due(&mut self, at_once: bool) {
+        let full = self.settling.octets > self.settings.unsettled_bytes;
+        if at_once || full || self.settling.is_due(self.now.instant) {
+            self.begin_settling();
+        }
+    }
+
     /// Asks for what was gathered.
     pub(super) fn begin_settling(&mut self) {
+        self.settling.due = None;
+        self.settling.gathered_octets = 0;
         for ((path, offset), gathered) in core::mem::take(&mut self.settling.gathered) {
             let Gathered {
                 parts,
