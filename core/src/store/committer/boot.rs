@@ -386,7 +386,9 @@ impl Boot {
         let path = layout::index(id, generation);
         // A generation above the first begins with its snapshot; without it, the one before is still whole.
         if generation > 0 && snapshot_len == 0 {
-            if self.generations.is_empty() {
+            // With none before it, only a journal that still makes the account has everything: the first generation may never
+            // have been covered by a checkpoint.
+            if self.generations.is_empty() && !self.journal_makes(id) {
                 return Err(format!(
                     "the index of account {id} is unreadable, and there is none before it"
                 ));
@@ -408,6 +410,12 @@ impl Boot {
         }
         // What is behind the last whole entry is of a write that did not finish.
         Ok(self.go(Step::Cut(None), DiskOp::Truncate { path, len }))
+    }
+
+    /// Whether the journal holds the account's making, and so all that ever happened to it.
+    fn journal_makes(&self, id: AccountId) -> bool {
+        let makes = |operation: &Operation| matches!(operation, Operation::Account(new) if new.account == id);
+        self.booted.records.iter().any(|(_, operation, _)| makes(operation))
     }
 
     /// Refuses an index in which a record that a checkpoint covers can be seen behind the last readable one, or in which there is
