@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""Plays seeded faults: each is put into the working tree, the tests must fail, the file is put back.
+"""Plays seeded faults: each is put into a copy of the working tree, and the tests must fail there.
 
     python3 tests/mutants/run.py imap [NAME...]
     python3 tests/mutants/run.py smtp [NAME...]
 
 The SMTP session's faults must be caught by its scripts alone.
 """
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 
 TESTS = {
     "imap": ["--test", "scripts_imap", "--test", "imap_session"],
@@ -27,28 +30,34 @@ def faults(text):
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     part, names = sys.argv[1], sys.argv[2:]
+    wanted = [fault for fault in faults((root / "tests/mutants" / f"{part}.txt").read_text()) if not names or fault[0] in names]
+    with tempfile.TemporaryDirectory(prefix="pillarbox-mutants-") as folder:
+        tree = pathlib.Path(folder) / "tree"
+        shutil.copytree(root, tree, ignore=shutil.ignore_patterns("target", ".git"))
+        # The dependencies that are built already serve the copy too; only the workspace's own crates are built again.
+        survivors = play(part, wanted, tree, dict(os.environ, CARGO_TARGET_DIR=str(root / "target")))
+    if survivors:
+        sys.exit(f"not caught: {', '.join(survivors)}")
+
+
+def play(part, wanted, tree, env):
     survivors = []
-    for name, file, old, new in faults((root / "tests/mutants" / f"{part}.txt").read_text()):
-        if names and name not in names:
-            continue
-        path = root / file
+    for name, file, old, new in wanted:
+        path = tree / file
         source = path.read_text()
         if source.count(old) != 1:
             sys.exit(f"{name}: its text is {source.count(old)} times in {file}")
         path.write_text(source.replace(old, new))
-        try:
-            command = ["cargo", "test", "-q", "-p", "pillarbox-tests", *TESTS[part], "--no-fail-fast"]
-            build = subprocess.run([*command, "--no-run"], cwd=root, capture_output=True, text=True)
-            if build.returncode != 0:
-                sys.exit(f"{name}: does not build\n{build.stderr}")
-            failed = subprocess.run(command, cwd=root, capture_output=True, text=True).returncode != 0
-        finally:
-            path.write_text(source)
+        command = ["cargo", "test", "-q", "-p", "pillarbox-tests", *TESTS[part], "--no-fail-fast"]
+        build = subprocess.run([*command, "--no-run"], cwd=tree, env=env, capture_output=True, text=True)
+        if build.returncode != 0:
+            sys.exit(f"{name}: does not build\n{build.stderr}")
+        failed = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True).returncode != 0
+        path.write_text(source)
         print(f"{name}: {'caught' if failed else 'SURVIVED'}", flush=True)
         if not failed:
             survivors.append(name)
-    if survivors:
-        sys.exit(f"not caught: {', '.join(survivors)}")
+    return survivors
 
 
 if __name__ == "__main__":
