@@ -12,6 +12,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::record::{Malformed, Reader, Record};
 
@@ -36,6 +37,15 @@ pub enum Question {
     LocalAddress(Mailbox),
     /// May this account send as this address? Answer: [`Known::Yes`] or `Absent`.
     Owns(AccountId, Mailbox),
+    /// The mail exchangers of a domain (RFC 5321 §5.1). Answer: [`Known::Mx`]; `Absent`: the domain is there and has none, or there is
+    /// no such domain, which its addresses then tell.
+    Mx(Domain),
+    /// The IPv4 addresses of a name. Answer: [`Known::Addresses`].
+    Ipv4(Domain),
+    /// The IPv6 addresses of a name. Answer: [`Known::Addresses`].
+    Ipv6(Domain),
+    /// Is this address one of ours, so that a message sent there would come back?
+    OurAddress(IpAddr),
 }
 
 /// The answer to a question, or why there is none.
@@ -67,6 +77,19 @@ pub enum Known {
     Yes,
     /// This account.
     Account(AccountId),
+    /// Mail exchangers, as they came.
+    Mx(Vec<MxHost>),
+    /// Addresses, as they came.
+    Addresses(Vec<IpAddr>),
+}
+
+/// One MX record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MxHost {
+    /// Lower is tried first.
+    pub preference: u16,
+    /// The exchanger; `None`: the root, which alone with preference 0 means that the domain takes no mail (RFC 7505).
+    pub host: Option<Domain>,
 }
 
 /// Why a fact is missing.

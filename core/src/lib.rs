@@ -36,5 +36,6 @@ pub mod imap;
 pub mod sasl;
 pub mod smtp;
 
+pub mod delivery;
 pub mod policy;
 pub mod store;

@@ -86,6 +86,11 @@ pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
 
+// --- delivery ---------------------------------------------------------------------------------------------------------------
+
+/// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
+pub const CLIENT_RECIPIENTS: usize = 100;
+
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
 /// Octets of one command before login, over all its lines and literals (S30; `rules.md`).

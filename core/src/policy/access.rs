@@ -264,8 +264,8 @@ impl<'a> Judge<'a> {
                     address: mailbox,
                 }))
             }
-            Ok(Some(Known::Yes) | None) if matches!(mailbox.host, Host::Literal(_)) => Ok(None),
-            Ok(Some(Known::Yes) | None) => {
+            Ok(_) if matches!(mailbox.host, Host::Literal(_)) => Ok(None),
+            Ok(Some(Known::Yes | Known::Mx(_) | Known::Addresses(_)) | None) => {
                 self.saw(alloc::format!("{mailbox} is no address of ours"), "RFC 5321 §3.3");
                 Err(refusal(550, [5, 1, 1], "no such user here"))
             }

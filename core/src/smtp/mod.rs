@@ -1,5 +1,6 @@
 //! SMTP (RFC 5321): commands, replies, dot-stuffing, and the server session.
 
+pub mod client;
 pub mod command;
 pub mod dot;
 pub mod extension;

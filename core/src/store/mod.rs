@@ -16,6 +16,7 @@ pub mod journal;
 pub mod layout;
 pub mod mailbox;
 pub mod operation;
+pub mod queue;
 pub mod ranges;
 pub mod request;
 pub mod version;
