@@ -104,7 +104,8 @@ fn look_up(question: &Question) -> FactAnswer {
     match question {
         Question::OurDomain(domain) if domain.as_str() == "one.test" => FactAnswer::Known(Known::Yes),
         Question::LocalAddress(address) if address.local.folded() == "alice" => FactAnswer::Known(Known::Account(ALICE)),
-        Question::OurDomain(_) | Question::LocalAddress(_) | Question::Owns(..) => FactAnswer::Absent,
+        Question::OurDomain(_) | Question::LocalAddress(_) | Question::Owns(..) | Question::OurAddress(_) => FactAnswer::Absent,
+        Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => FactAnswer::Absent,
     }
 }
 
