@@ -88,6 +88,10 @@ pub const FIELD_NAME: usize = 998;
 
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
+/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least 4 to 5 days).
+pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// How long a message without a reverse path is tried: nobody learns of its failure, and nobody reads a report that late.
+pub const QUEUE_AGE_NULL: Duration = Duration::from_secs(2 * 86_400);
 /// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
 pub const CLIENT_RECIPIENTS: usize = 100;
 

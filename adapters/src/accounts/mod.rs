@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_lock::Semaphore;
 use pillarbox_core::address::{Domain, Host, Mailbox};
-use pillarbox_core::decision::{Fact, FactAnswer, Failure, Known, Question};
+use pillarbox_core::decision::{AliasTarget, Fact, FactAnswer, Failure, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::policy::access::Login;
 use pillarbox_core::secret::Secret;
@@ -135,7 +135,9 @@ impl<E: Env> Accounts<E> {
         let (names, table) = self.current();
         let known = match question {
             Question::OurDomain(domain) => table::is_ours(&names, domain).then_some(Known::Yes),
-            Question::LocalAddress(mailbox) => table.resolve(&names, mailbox).map(Known::Account),
+            Question::LocalAddress(mailbox) => table
+                .resolve(&names, mailbox)
+                .map(|account| Known::Targets(vec![AliasTarget::Account(account, mailbox.clone())])),
             Question::Owns(account, mailbox) => (table.resolve(&names, mailbox) == Some(*account)).then_some(Known::Yes),
             Question::OurAddress(ip) => names.literals.contains(ip).then_some(Known::Yes),
             // Names of others are the resolver's.
