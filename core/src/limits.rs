@@ -215,6 +215,9 @@ pub const DURABLE_DIRECTORIES: usize = 4096;
 /// How long a stopping server waits for its sessions.
 pub const DRAIN: Duration = Duration::from_secs(30);
 
+/// Addresses that one alias may lead to in all, through other aliases too: a list of people, not a mailing list.
+pub const ALIAS_TARGETS: usize = 200;
+
 // --- sockets and files ----------------------------------------------------------------------------------------------------
 
 /// Connections that the kernel holds ready before we accept them.
