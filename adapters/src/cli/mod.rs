@@ -15,6 +15,7 @@ mod demo;
 mod load;
 mod log;
 mod owner;
+mod secret;
 mod serve;
 mod systemd;
 

@@ -1,5 +1,6 @@
 //! Reads the file: walks over what TOML made of it, and notes every problem with its place instead of stopping at the first.
 
+mod delivery;
 mod domain;
 mod listener;
 mod log;
@@ -123,10 +124,13 @@ impl<'a> Walk<'a> {
         let data_dir = self
             .path(&top, "data_dir")
             .unwrap_or_else(|| PathBuf::from("/var/lib/pillarbox"));
-        let domains = self.domains(document);
+        let (domains, domain_rules) = self.domains(document);
         let postmaster = self.postmaster(&top, &domains);
         let listeners = self.listeners(document);
-        let tls = self.tls(document);
+        let (tls, tls_roots) = self.tls(document);
+        let dns = self.dns(document);
+        let routes = self.routes(document);
+        let delivery = self.delivery(document);
         let limits = self.single("limits", document);
         let message_max = self.size(&limits, "message", limits::MESSAGE, MESSAGE_MIN..=MESSAGE_MAX);
         let log = self.log(document);
@@ -137,8 +141,13 @@ impl<'a> Walk<'a> {
             data_dir,
             postmaster,
             domains,
+            domain_rules,
             listeners,
             tls,
+            tls_roots,
+            dns,
+            routes,
+            delivery,
             message_max,
             ring_bytes,
             log,

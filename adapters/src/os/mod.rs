@@ -27,6 +27,7 @@ use crate::env::{Alpn, Env, PasswordHash};
 pub use disk::OsDisk;
 pub use executor::panics;
 pub use net::{OsDatagram, OsListener, OsStream};
+pub use tls::client::check_roots;
 pub use tls::{SelfSigned, TlsError, TlsServer};
 
 /// The real environment, over one data directory. Clones share everything.

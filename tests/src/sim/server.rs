@@ -46,6 +46,7 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
         }
         let start = Start {
             config,
+            secrets: config::Secrets::default(),
             tls,
             password_jobs: 2,
             connections: Bounds {

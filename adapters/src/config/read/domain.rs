@@ -1,8 +1,11 @@
 //! Names that are ours: host name, domains, postmaster.
 
-use pillarbox_core::address::{Domain, Host, Mailbox};
-use toml::de::DeTable;
+use std::collections::BTreeMap;
 
+use pillarbox_core::address::{Domain, Host, Mailbox};
+use toml::de::{DeTable, DeValue};
+
+use super::super::DomainRules;
 use super::super::settings::{self, full_name};
 use super::{Table, Walk, find, quoted, shown};
 
@@ -40,7 +43,7 @@ impl<'a> Walk<'a> {
         Some(hostname)
     }
 
-    pub(super) fn domains(&mut self, document: &'a DeTable<'a>) -> Vec<Domain> {
+    pub(super) fn domains(&mut self, document: &'a DeTable<'a>) -> (Vec<Domain>, BTreeMap<Domain, DomainRules>) {
         let tables = self.repeated("domain", document);
         if tables.is_empty() && find(document, "domain").is_none() {
             let hint = "add [[domain]] and, below it, name = \"example.org\"".into();
@@ -61,7 +64,130 @@ impl<'a> Walk<'a> {
                 domains.push(domain);
             }
         }
-        domains
+        let mut rules = BTreeMap::new();
+        for table in &tables {
+            let given = self.domain_rules(table, &domains);
+            if let Some(domain) = self.name_of(table) {
+                rules.insert(domain, given);
+            }
+        }
+        let aliases: Vec<&Domain> = rules
+            .iter()
+            .filter(|(_, rules)| rules.alias_of.is_some())
+            .map(|(name, _)| name)
+            .collect();
+        for table in &tables {
+            let of = self.name_of(table).and_then(|name| rules.get(&name)?.alias_of.as_ref());
+            if let Some(of) = of.filter(|of| aliases.contains(of)) {
+                let at = table.keys.get("alias_of").map(|value| value.span());
+                let hint = "name the domain that has the accounts".into();
+                self.error(at, "domain.alias_of", format!("{of} is an alias itself"), hint);
+            }
+        }
+        (domains, rules)
+    }
+
+    /// The name of a `[[domain]]`, whose errors are told elsewhere.
+    fn name_of(&self, table: &Table<'a>) -> Option<Domain> {
+        match table.keys.get("name")?.get_ref() {
+            DeValue::String(text) => Domain::parse(text, true).ok(),
+            _ => None,
+        }
+    }
+
+    fn domain_rules(&mut self, table: &Table<'a>, domains: &[Domain]) -> DomainRules {
+        let catch_all = self.catch_all(table, domains);
+        let alias_of = self.alias_of(table, domains);
+        if let (Some(_), Some(value)) = (&alias_of, table.keys.get("catch_all")) {
+            let hint = "remove one of them: an alias has the addresses of the other domain, its catch-all too".into();
+            self.error(
+                Some(value.span()),
+                "domain.catch_all",
+                "stands beside `alias_of`".into(),
+                hint,
+            );
+        }
+        DomainRules {
+            catch_all,
+            alias_of,
+            subaddress: self.subaddress(table),
+        }
+    }
+
+    fn catch_all(&mut self, table: &Table<'a>, domains: &[Domain]) -> Option<Mailbox> {
+        const SETTING: &str = "domain.catch_all";
+        let Some((text, at)) = self.text(table, "catch_all") else {
+            self.note_default(table, "catch_all");
+            return None;
+        };
+        self.note(table, "catch_all", quoted(text));
+        let mailbox = Mailbox::parse(text, true);
+        let ours = match &mailbox {
+            Ok(mailbox) => matches!(&mailbox.host, Host::Domain(domain) if domains.contains(domain)),
+            Err(_) => false,
+        };
+        match mailbox {
+            Ok(mailbox) if ours => Some(mailbox),
+            Ok(_) => {
+                let hint = "name an account of one of the [[domain]]s".into();
+                self.error(Some(at), SETTING, format!("`{}` is in no domain of ours", shown(text)), hint);
+                None
+            }
+            Err(_) => {
+                let hint = "write the address of an account, as in alice@example.org".into();
+                self.error(Some(at), SETTING, format!("`{}` is no address", shown(text)), hint);
+                None
+            }
+        }
+    }
+
+    fn alias_of(&mut self, table: &Table<'a>, domains: &[Domain]) -> Option<Domain> {
+        const SETTING: &str = "domain.alias_of";
+        let Some((text, at)) = self.text(table, "alias_of") else {
+            self.note_default(table, "alias_of");
+            return None;
+        };
+        self.note(table, "alias_of", quoted(text));
+        let itself = self.name_of(table);
+        let (what, hint) = match Domain::parse(text, true) {
+            Ok(domain) if Some(&domain) == itself.as_ref() => {
+                ("a domain is no alias of itself".into(), "name another [[domain]]".into())
+            }
+            Ok(domain) if domains.contains(&domain) => return Some(domain),
+            Ok(domain) => (
+                format!("{domain} is no domain of ours"),
+                format!("add [[domain]] name = \"{domain}\""),
+            ),
+            Err(_) => (
+                format!("`{}` is no domain name", shown(text)),
+                "name one of the [[domain]]s".into(),
+            ),
+        };
+        self.error(Some(at), SETTING, what, hint);
+        None
+    }
+
+    fn subaddress(&mut self, table: &Table<'a>) -> Option<char> {
+        let Some((text, at)) = self.text(table, "subaddress") else {
+            self.note_default(table, "subaddress");
+            return Some('+');
+        };
+        self.note(table, "subaddress", quoted(text));
+        match text {
+            "" => None,
+            "+" => Some('+'),
+            "-" => Some('-'),
+            other => {
+                let what = format!("`{}` does not separate", shown(other));
+                self.error(
+                    Some(at),
+                    "domain.subaddress",
+                    what,
+                    "one of \"+\", \"-\", or \"\" for none".into(),
+                );
+                None
+            }
+        }
     }
 
     pub(super) fn postmaster(&mut self, top: &Table<'a>, domains: &[Domain]) -> Option<Mailbox> {

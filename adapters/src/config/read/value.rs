@@ -1,12 +1,13 @@
 //! Values: texts, lists, sizes, paths, networks.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::de::DeValue;
 
 use super::super::settings::{self, full_name};
-use super::super::value::{self, Network, show_size};
+use super::super::value::{self, Network, show_duration, show_size};
 use super::{Origin, Table, Walk, list, quoted, shown};
 
 impl<'a> Walk<'a> {
@@ -103,6 +104,95 @@ impl<'a> Walk<'a> {
         }
         self.note(table, key, list(networks.iter()));
         networks
+    }
+
+    /// `true` or `false`.
+    pub(super) fn yes_or_no(&mut self, table: &Table<'a>, key: &str, default: bool) -> bool {
+        let mut value = default;
+        if let Some(given) = table.keys.get(key) {
+            match given.get_ref() {
+                DeValue::Boolean(given) => value = *given,
+                other => {
+                    let what = format!("true or false is wanted, this is a {}", other.type_str());
+                    let hint = format!("write {key} = true or {key} = false, without quotes");
+                    self.error(Some(given.span()), &full_name(table.section, key), what, hint);
+                }
+            }
+        }
+        self.note(table, key, value.to_string());
+        value
+    }
+
+    pub(super) fn port(&mut self, table: &Table<'a>, key: &str, default: u16) -> u16 {
+        let mut port = default;
+        if let Some(given) = table.keys.get(key) {
+            let read = match given.get_ref() {
+                DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
+                DeValue::Integer(_)
+                | DeValue::String(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => None,
+            };
+            match read {
+                Some(read @ 1..) => port = read,
+                Some(0) | None => {
+                    let hint = format!("write a number from 1 to 65535 without quotes, as in {key} = {default}");
+                    self.error(Some(given.span()), &full_name(table.section, key), "no port".into(), hint);
+                }
+            }
+        }
+        self.note(table, key, port.to_string());
+        port
+    }
+
+    pub(super) fn duration(
+        &mut self,
+        table: &Table<'a>,
+        key: &str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let given = self.text(table, key);
+        let read = given.and_then(|(text, at)| self.duration_of(&full_name(table.section, key), text, at, &range));
+        let duration = read.unwrap_or(default);
+        self.note(table, key, quoted(&show_duration(duration)));
+        duration
+    }
+
+    pub(super) fn duration_of(
+        &mut self,
+        setting: &str,
+        text: &str,
+        at: Range<usize>,
+        range: &RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let (what, hint) = match value::duration(text) {
+            Some(duration) if range.contains(&duration) => return Some(duration),
+            Some(_) => {
+                let (least, most) = (show_duration(*range.start()), show_duration(*range.end()));
+                ("out of range".into(), format!("give a duration from {least} to {most}"))
+            }
+            None => {
+                let hint = "write digits and s, m, h or d, as in \"90m\"".into();
+                (format!("`{}` is not a duration", shown(text)), hint)
+            }
+        };
+        self.error(Some(at), setting, what, hint);
+        None
+    }
+
+    /// Notes that a setting has its default, as the table of settings names it.
+    pub(super) fn note_default(&mut self, table: &Table<'a>, key: &str) {
+        let default = settings::find(table.section, key).map_or("", |setting| setting.default);
+        let value = if default.starts_with('[') {
+            default.to_string()
+        } else {
+            quoted(default)
+        };
+        self.note(table, key, value);
     }
 
     /// Notes a setting for `--effective`.

@@ -72,6 +72,14 @@ fn verifying(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
+/// Whether a file holds roots that can be trusted.
+///
+/// # Errors
+/// When it cannot be read or has no certificate.
+pub fn check_roots(path: &Path) -> Result<(), TlsError> {
+    roots_of(path).map(drop)
+}
+
 fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
     let certificates: Vec<CertificateDer<'static>> =
         CertificateDer::pem_file_iter(path)
