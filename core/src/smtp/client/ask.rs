@@ -101,6 +101,15 @@ pub enum TlsOutcome {
     Failed(Arc<str>),
 }
 
+impl From<Result<TlsEvidence, Arc<str>>> for TlsOutcome {
+    fn from(handshake: Result<TlsEvidence, Arc<str>>) -> TlsOutcome {
+        match handshake {
+            Ok(evidence) => TlsOutcome::Secure(evidence),
+            Err(why) => TlsOutcome::Failed(why),
+        }
+    }
+}
+
 /// Whether the octets can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyOpened {
