@@ -115,7 +115,7 @@ impl<E: Env> Server<E> {
             tls,
             hostname: config.hostname.as_str().to_string(),
             message_max: config.message_max,
-            max_age: limits::QUEUE_AGE,
+            max_age: config.delivery.max_age,
         };
         let current = Arc::new(Mutex::new(current));
         let (open, closed) = async_channel::bounded::<()>(1);
@@ -176,7 +176,7 @@ impl<E: Env> Server<E> {
                 tls,
                 hostname: new.hostname.as_str().to_string(),
                 message_max: new.message_max,
-                max_age: limits::QUEUE_AGE,
+                max_age: new.delivery.max_age,
             };
         }
         let kept = [

@@ -16,7 +16,7 @@ use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 use pillarbox_core::store::AccountId;
 
-use crate::config::Config;
+use crate::config::{Config, DomainRules};
 use crate::decide::FactSource;
 use crate::env::Env;
 
@@ -42,27 +42,6 @@ pub struct Names {
     pub literals: BTreeSet<IpAddr>,
     /// What the configuration says of single domains; the default of those that are not here.
     pub rules: BTreeMap<Domain, DomainRules>,
-}
-
-/// What the configuration says of a domain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DomainRules {
-    /// Every address here is one of that domain (`domain.alias_of`).
-    pub alias_of: Option<Domain>,
-    /// What divides a name from what its owner adds to it (`domain.subaddress`); `None`: nothing does.
-    pub subaddress: Option<char>,
-    /// Who gets what is nobody's (`domain.catch_all`).
-    pub catch_all: Option<Mailbox>,
-}
-
-impl Default for DomainRules {
-    fn default() -> DomainRules {
-        DomainRules {
-            alias_of: None,
-            subaddress: Some('+'),
-            catch_all: None,
-        }
-    }
 }
 
 impl Names {
@@ -95,7 +74,7 @@ impl Names {
             domains: config.domains.clone(),
             postmaster: config.postmaster.clone(),
             literals: literals.collect(),
-            rules: BTreeMap::new(),
+            rules: config.domain_rules.clone(),
         }
     }
 }

@@ -7,7 +7,9 @@ use pillarbox_core::store::AccountId;
 
 use pillarbox_core::decision::AliasTarget;
 
-use super::{Account, Alias, AliasAddress, DomainRules, Names, Register, Table, parse_address, table};
+use crate::config::DomainRules;
+
+use super::{Account, Alias, AliasAddress, Names, Register, Table, parse_address, table};
 
 fn names(domains: &[&str]) -> Names {
     let domain = |name: &&str| Domain::parse(name, true).expect("a domain");
@@ -145,7 +147,8 @@ fn domains_have_rules() {
         domain("two.test"),
         DomainRules {
             alias_of: Some(domain("one.test")),
-            ..DomainRules::default()
+            subaddress: Some('+'),
+            catch_all: None,
         },
     );
     names.rules.insert(
@@ -153,7 +156,7 @@ fn domains_have_rules() {
         DomainRules {
             subaddress: Some('-'),
             catch_all: Some(mailbox("alice@one.test")),
-            ..DomainRules::default()
+            alias_of: None,
         },
     );
     let table = with_aliases(&[("bob@three.test", &["bob@one.test"])]);
