@@ -62,10 +62,14 @@ pub struct Outbound<E: Env> {
 /// At most [`limits::DELIVERY_ADDRESSES`] addresses are tried, and no more after [`limits::DELIVERY_SESSIONS`] servers have greeted and
 /// then could not be used (RFC 5321 §5.1).
 pub async fn deliver<E: Env, S: TransactionSource>(outbound: &Outbound<E>, plan: &Plan, source: Arc<S>) {
-    let addresses = plan.hops.iter().flat_map(|hop| hop.addresses.iter().map(move |ip| (hop, *ip)));
+    let mut addresses = Vec::new();
+    for hop in &plan.hops {
+        addresses.extend(hop.addresses.iter().map(|ip| (hop, *ip)));
+    }
+    addresses.truncate(limits::DELIVERY_ADDRESSES);
     let mut sessions = 0;
     let mut last = None;
-    for (hop, ip) in addresses.take(limits::DELIVERY_ADDRESSES) {
+    for (hop, ip) in addresses {
         match Box::pin(attempt(outbound, hop, ip, &source)).await {
             Attempt::Used => return,
             Attempt::Unusable { said, greeted, stopping } => {
@@ -113,12 +117,7 @@ fn ours(status: [u16; 3], text: &str) -> Arc<Said> {
     })
 }
 
-async fn attempt<E: Env, S: TransactionSource>(
-    outbound: &Outbound<E>,
-    hop: &Hop,
-    ip: IpAddr,
-    source: &Arc<S>,
-) -> Attempt {
+async fn attempt<E: Env, S: TransactionSource>(outbound: &Outbound<E>, hop: &Hop, ip: IpAddr, source: &Arc<S>) -> Attempt {
     if hop.login && outbound.login.is_none() {
         return Attempt::failed([4, 7, 8], "no password is known to log in with");
     }
