@@ -11,6 +11,7 @@ pub mod guest;
 pub mod imap_server;
 pub mod sessions;
 pub mod sink;
+pub mod smtp_client;
 pub mod smtp_server;
 pub mod store;
 
