@@ -12,6 +12,7 @@ use super::{Account, Names};
 pub struct Table {
     accounts: Vec<Account>,
     by_address: BTreeMap<(String, Domain), usize>,
+    scram: bool,
 }
 
 /// Whether a name is one of ours.
@@ -34,7 +35,18 @@ impl Table {
                     .or_insert(index);
             }
         }
-        Table { accounts, by_address }
+        let mut active = accounts.iter().filter(|account| account.active).peekable();
+        let scram = active.peek().is_some() && active.all(|account| account.scram.is_some());
+        Table {
+            accounts,
+            by_address,
+            scram,
+        }
+    }
+
+    /// Whether every active account can log in by SCRAM.
+    pub fn scram(&self) -> bool {
+        self.scram
     }
 
     /// All, in the order of the file.
@@ -44,20 +56,8 @@ impl Table {
 
     /// The active account of a login name: the full address in any case, or the bare local part when there is one domain.
     pub(super) fn login(&self, names: &Names, login: &str) -> Option<&Account> {
-        let account = match Mailbox::parse(login, true) {
-            Ok(Mailbox {
-                local,
-                host: Host::Domain(domain),
-            }) => self.find(&local.folded(), &domain),
-            Ok(Mailbox {
-                host: Host::Literal(_), ..
-            }) => None,
-            Err(_) => match names.domains.as_slice() {
-                [domain] => self.find(&login.to_lowercase(), domain),
-                _ => None,
-            },
-        };
-        account.filter(|account| account.active)
+        let (local, domain) = login_address(names, login)?;
+        self.find(&local, &domain).filter(|account| account.active)
     }
 
     /// The active account that takes mail for an address of ours.
@@ -97,6 +97,31 @@ impl Table {
             }) => self.find(&local.folded(), domain),
             Some(_) | None => self.accounts.iter().find(|account| account.active),
         }
+    }
+}
+
+/// The address that a login name means, folded.
+fn login_address(names: &Names, login: &str) -> Option<(String, Domain)> {
+    match Mailbox::parse(login, true) {
+        Ok(Mailbox {
+            local,
+            host: Host::Domain(domain),
+        }) => Some((local.folded(), domain)),
+        Ok(Mailbox {
+            host: Host::Literal(_), ..
+        }) => None,
+        Err(_) => match names.domains.as_slice() {
+            [domain] => Some((login.to_lowercase(), domain.clone())),
+            _ => None,
+        },
+    }
+}
+
+/// One text for all ways to write a login name, also of nobody.
+pub(super) fn login_key(names: &Names, login: &str) -> String {
+    match login_address(names, login) {
+        Some((local, domain)) => format!("{local}@{domain}"),
+        None => login.to_lowercase(),
     }
 }
 

@@ -131,6 +131,7 @@ impl<E: Env> Door<E> {
                     submission,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let client = smtp::ask::Peer {
