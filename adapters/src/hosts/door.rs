@@ -154,6 +154,7 @@ impl<E: Env> Door<E> {
                     hostname,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());

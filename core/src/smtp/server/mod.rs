@@ -22,7 +22,7 @@ mod data;
 mod envelope;
 mod greet;
 mod record;
-mod script;
+pub(crate) mod script;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

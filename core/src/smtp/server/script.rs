@@ -161,7 +161,7 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 /// `granted alice@one.test`, `denied`, `busy`.
-pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
+fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     match (text, text.strip_prefix("granted ")) {
         (_, Some(name)) => Some(PasswordVerdict::Granted(Login {
             account: AccountId([1; 16]),
@@ -184,7 +184,7 @@ pub(crate) fn scram_salt(text: &str) -> Option<ScramSalt> {
 }
 
 /// `granted alice@one.test`, with a signature of zeros; `denied`.
-pub(crate) fn proof_verdict(text: &str) -> Option<ProofVerdict> {
+fn proof_verdict(text: &str) -> Option<ProofVerdict> {
     match password_verdict(text)? {
         PasswordVerdict::Granted(login) => Some(ProofVerdict::Granted {
             login,
@@ -196,7 +196,7 @@ pub(crate) fn proof_verdict(text: &str) -> Option<ProofVerdict> {
 }
 
 /// `ready`, `full`, `failed`.
-pub(crate) fn sink(text: &str) -> Option<SinkOpened> {
+fn sink(text: &str) -> Option<SinkOpened> {
     match text {
         "ready" => Some(SinkOpened::Ready),
         "full" => Some(SinkOpened::Full),
