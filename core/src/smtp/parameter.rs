@@ -114,6 +114,9 @@ fn words(rest: &[u8]) -> Result<Vec<(&str, Option<&str>)>, Syntax> {
     let mut words: Vec<(&str, Option<&str>)> = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        if value == Some("") {
+            return Err(MALFORMED);
+        }
         if words.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
             return Err(Syntax::Argument("a parameter stands twice"));
         }
