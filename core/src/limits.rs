@@ -39,8 +39,18 @@ pub const PATH: usize = 256;
 pub const SMTP_COMMAND: usize = 4096;
 /// Octets of an AUTH command or continuation line (RFC 4954 §4).
 pub const SMTP_AUTH_LINE: usize = 12_288;
+/// Octets of a client's nonce of SCRAM: it comes back in a reply line.
+pub const SCRAM_NONCE: usize = 192;
+/// Octets of a message of SCRAM, which carries two nonces and a proof.
+pub const SCRAM_MESSAGE: usize = 4096;
 /// Recipients of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
 pub const SMTP_RECIPIENTS: usize = 1000;
+/// Parameters of one MAIL or RCPT: there are fewer different ones.
+pub const SMTP_PARAMETERS: usize = 16;
+/// Characters of ENVID's value (RFC 3461 §4.4).
+pub const ENVID: usize = 100;
+/// Characters of ORCPT's value (RFC 3461 §4.2).
+pub const ORCPT: usize = 500;
 /// Waiting for the next command (RFC 5321 §4.5.3.2.7).
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).

@@ -131,6 +131,7 @@ impl<E: Env> Door<E> {
                     submission,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let client = smtp::ask::Peer {
@@ -153,6 +154,7 @@ impl<E: Env> Door<E> {
                     hostname,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());

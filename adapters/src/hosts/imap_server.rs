@@ -65,6 +65,13 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
                     Reply::Mailboxes(list) => Ok(list),
