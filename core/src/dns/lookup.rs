@@ -68,6 +68,15 @@ pub enum Progress {
     Next,
 }
 
+/// Whether a server is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It answers, whatever it says.
+    Answers,
+    /// It does not, or cannot be reached.
+    Silent,
+}
+
 /// A look-up under way.
 ///
 /// ```text
@@ -93,7 +102,7 @@ pub struct Lookup {
     aliases: usize,
     ttl: u32,
     secure: bool,
-    silent: Option<SocketAddr>,
+    heard: Option<(SocketAddr, Health)>,
     done: Option<FactAnswer>,
 }
 
@@ -119,7 +128,7 @@ impl Lookup {
             aliases: 0,
             ttl: limits::DNS_TTL_MAX,
             secure: trust_ad,
-            silent: None,
+            heard: None,
             done: None,
         }
     }
@@ -196,12 +205,14 @@ impl Lookup {
                 }
             },
             Event::Stream(Some(message)) if fits(&asked, &message) => message,
-            Event::Stream(_) | Event::Broken => return self.next_server(),
-            Event::Silence => {
-                self.silent = Some(asked.server);
+            // That TCP fails says nothing of UDP.
+            Event::Stream(_) | Event::Broken if self.transport == Transport::Tcp => return self.next_server(),
+            Event::Stream(_) | Event::Broken | Event::Silence => {
+                self.heard = Some((asked.server, Health::Silent));
                 return self.next_server();
             }
         };
+        self.heard = Some((asked.server, Health::Answers));
         if message.truncated && self.transport == Transport::Udp {
             return self.by_tcp();
         }
@@ -227,9 +238,9 @@ impl Lookup {
         }
     }
 
-    /// The server that was silent, if the last question ended so.
-    pub fn take_silent(&mut self) -> Option<SocketAddr> {
-        self.silent.take()
+    /// What the last question says of the server that was asked, for [`Servers::note`](super::Servers::note).
+    pub fn take_heard(&mut self) -> Option<(SocketAddr, Health)> {
+        self.heard.take()
     }
 
     /// A chain is as secure, and lives as long, as its weakest link.

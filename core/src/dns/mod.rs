@@ -27,7 +27,7 @@ mod tests;
 
 pub use cache::Cache;
 pub use judge::{Judged, judge};
-pub use lookup::{Event, Lookup, Outgoing, Progress, Randomness, Step};
+pub use lookup::{Event, Health, Lookup, Outgoing, Progress, Randomness, Step};
 pub use servers::Servers;
 
 /// What is asked: records of a kind at a name.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+use super::Health;
 use crate::limits;
 use crate::time::Instant;
 
@@ -23,17 +24,13 @@ impl Servers {
         good.into_iter().chain(silent).map(|(server, _)| server).collect()
     }
 
-    /// A server did not answer in time.
-    pub fn was_silent(&mut self, now: Instant, server: SocketAddr) {
+    /// What was heard of a server.
+    pub fn note(&mut self, now: Instant, server: SocketAddr, health: Health) {
         if let Some((_, until)) = self.0.iter_mut().find(|(known, _)| *known == server) {
-            *until = now.after(limits::DNS_SILENT);
-        }
-    }
-
-    /// A server answered.
-    pub fn has_answered(&mut self, server: SocketAddr) {
-        if let Some((_, until)) = self.0.iter_mut().find(|(known, _)| *known == server) {
-            *until = Instant::default();
+            *until = match health {
+                Health::Answers => Instant::default(),
+                Health::Silent => now.after(limits::DNS_SILENT),
+            };
         }
     }
 }

@@ -323,7 +323,7 @@ fn servers_are_asked_in_turn_and_twice() {
         assert_eq!(asked.until.since(hand.now), Duration::from_secs(patience));
         order.push(asked.server);
         hand.silence(&asked);
-        assert_eq!(hand.lookup.take_silent(), Some(asked.server));
+        assert_eq!(hand.lookup.take_heard(), Some((asked.server, Health::Silent)));
     }
     assert_eq!(order, [server(1), server(2), server(1), server(2)]);
     let fact = hand.done();
@@ -580,10 +580,10 @@ fn a_silent_server_is_asked_last_for_a_while() {
     let mut servers = Servers::new((1..=9).map(server));
     let now = Instant(1);
     assert_eq!(servers.order(now), [1, 2, 3, 4].map(server));
-    servers.was_silent(now, server(1));
-    servers.was_silent(now, server(3));
+    servers.note(now, server(1), Health::Silent);
+    servers.note(now, server(3), Health::Silent);
     assert_eq!(servers.order(now), [2, 4, 1, 3].map(server));
-    servers.has_answered(server(3));
+    servers.note(now, server(3), Health::Answers);
     assert_eq!(servers.order(now), [2, 3, 4, 1].map(server));
     assert_eq!(servers.order(now.after(limits::DNS_SILENT)), [1, 2, 3, 4].map(server));
 }
