@@ -28,7 +28,7 @@ pub struct Start<E: Env> {
     pub tls: E::TlsServer,
     /// How many connections are let in.
     pub connections: Bounds,
-    /// Password checks that may run at once: as many as there are cores.
+    /// Password checks that may run at once: as many as there are cores. Searches: one less, so that the others can go on.
     pub password_jobs: usize,
 }
 
@@ -104,6 +104,7 @@ impl<E: Env> Server<E> {
             accounts,
             store: started.store,
             sessions,
+            searches: Arc::new(async_lock::Semaphore::new(password_jobs.saturating_sub(1).max(1))),
             seed,
         });
         make_accounts(&shared).await?;

@@ -236,6 +236,7 @@ impl Session {
             | Value::Password(_)
             | Value::Mailboxes(_)
             | Value::Opened(_)
+            | Value::Matched(_)
             | Value::Expunged(_)
             | Value::Sink(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),
