@@ -188,6 +188,9 @@ impl Searching {
         let only_first = self
             .returns
             .is_some_and(|returns| returns.min && !(returns.max || returns.all || returns.count));
+        if only_first && self.found.count > 0 {
+            return true;
+        }
         while unjudged < limits::RUN_PARTS && cost < limits::SEARCH_SLICE {
             let before = self.hits.clone();
             let Some(row) = self.hits.next(view) else { return true };
@@ -211,8 +214,8 @@ impl Searching {
             if verdict != Some(false) {
                 self.run.push((candidate, verdict));
             }
-            if only_first && (verdict == Some(true) || self.found.count > 0) {
-                // MIN is known (of what is still to be read, the rest comes before it).
+            if only_first && verdict == Some(true) {
+                // What is still to be read comes before it.
                 self.hits = Hits::of_uids(Intervals::default());
                 return true;
             }
