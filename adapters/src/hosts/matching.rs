@@ -98,7 +98,9 @@ impl<E: Env> Pool<'_, E> {
         let Candidate { row, .. } = candidate;
         let store = &self.shared.store;
         let mut matcher = Matcher::new(self.program.clone(), candidate);
-        matcher.update(&load_prefix(store, self.account, &row).await?);
+        if row.prefix > 0 {
+            matcher.update(&load_prefix(store, self.account, &row).await?);
+        }
         let len = u64::from(row.size).saturating_sub(u64::from(row.prefix));
         let (mut crc, mut offset) = (Crc32c::new(), 0);
         while offset < len && matcher.verdict().is_none() {
