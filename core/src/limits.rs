@@ -88,8 +88,42 @@ pub const FIELD_NAME: usize = 998;
 
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
+/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least 4 to 5 days).
+pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// How long a message without a reverse path is tried: nobody learns of its failure, and nobody reads a report that late.
+pub const QUEUE_AGE_NULL: Duration = Duration::from_secs(2 * 86_400);
 /// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
 pub const CLIENT_RECIPIENTS: usize = 100;
+/// Mail exchangers of a domain that are looked up; each costs four questions.
+pub const ROUTE_EXCHANGERS: usize = 20;
+/// Servers of one plan.
+pub const ROUTE_HOPS: usize = 10;
+/// Addresses of one server that are tried (RFC 5321 §5.1 asks for at least two in all).
+pub const ROUTE_ADDRESSES: usize = 5;
+/// How long a row waits after its first, second, ... attempt by default (`delivery.retry`); the last repeats.
+pub const RETRY: [Duration; 7] = [
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(20 * 60),
+    Duration::from_secs(40 * 60),
+    Duration::from_secs(90 * 60),
+    Duration::from_secs(3 * 3600),
+    Duration::from_secs(4 * 3600),
+];
+/// Hundredths by which a wait is lengthened or shortened at random, so that what failed together does not come again together.
+pub const RETRY_JITTER: u64 = 20;
+/// The first wait after a refusal that looks like greylisting: most lists ask for five minutes (RFC 6647 §3).
+pub const RETRY_GREYLIST: Duration = Duration::from_secs(6 * 60);
+/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least four to five days).
+pub const MAX_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// The same for messages with a null reverse path: nobody waits for them.
+pub const MAX_AGE_NULL_SENDER: Duration = Duration::from_secs(2 * 86_400);
+/// When a delay is reported by default (`delivery.delay_notice`).
+pub const DELAY_NOTICE: Duration = Duration::from_secs(4 * 3600);
+/// Octets of the original that a report returns (S17).
+pub const REPORT_RETURNED: usize = 50_000;
+/// Characters of one text (a reply, an address) in a report.
+pub const REPORT_TEXT: usize = 1000;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
@@ -220,6 +254,9 @@ pub const BODY_CHUNK: usize = 64 * 1024;
 pub const DURABLE_DIRECTORIES: usize = 4096;
 /// How long a stopping server waits for its sessions.
 pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// Addresses that one alias may lead to in all, through other aliases too: a list of people, not a mailing list.
+pub const ALIAS_TARGETS: usize = 200;
 
 // --- sockets and files ----------------------------------------------------------------------------------------------------
 
