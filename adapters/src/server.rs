@@ -31,7 +31,7 @@ pub struct Start<E: Env> {
     pub tls: E::TlsServer,
     /// How many connections are let in.
     pub connections: Bounds,
-    /// Password checks that may run at once: as many as there are cores.
+    /// Password checks that may run at once: as many as there are cores. Searches: one less, so that the others can go on.
     pub password_jobs: usize,
 }
 
@@ -110,6 +110,7 @@ impl<E: Env> Server<E> {
             secrets,
             store: started.store,
             sessions,
+            searches: Arc::new(async_lock::Semaphore::new(password_jobs.saturating_sub(1).max(1))),
             seed,
         });
         make_accounts(&shared).await?;

@@ -246,6 +246,16 @@ pub const FILTERED: u64 = 64 * 1024;
 pub const SINK_CHUNK: usize = 64 * 1024;
 /// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
 pub const LIST_COST: usize = 100_000_000;
+/// Keys and operators of one SEARCH: each is looked at for each message (S38).
+pub const SEARCH_KEYS: usize = 4096;
+/// Operators and parentheses of a SEARCH within each other: clients write `OR a OR b OR c …` for as many words (S31).
+pub const SEARCH_DEPTH: usize = 1000;
+/// Keys of a SEARCH for which messages are read: each octet may be compared with each (S38).
+pub const SEARCH_TEXTS: usize = 128;
+/// Keys times messages that a session looks at before it lets others run (S38).
+pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
+pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
