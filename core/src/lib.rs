@@ -38,4 +38,5 @@ pub mod smtp;
 
 pub mod delivery;
 pub mod policy;
+pub mod setup;
 pub mod store;

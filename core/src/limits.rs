@@ -180,6 +180,15 @@ pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
 
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+
 // --- store ----------------------------------------------------------------------------------------------------------------
 
 /// Bodies up to this size ride in the journal record and in packs; larger ones are files of their own.
