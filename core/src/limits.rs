@@ -263,6 +263,33 @@ pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
 
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+/// Octets of the head of an HTTP request.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Fields of a head.
+pub const HTTP_FIELDS: usize = 64;
+/// Octets of the body of an HTTP request (S60).
+pub const HTTP_BODY: usize = 64 * 1024;
+/// Requests of one connection.
+pub const HTTP_REQUESTS: usize = 100;
+/// Waiting for the next request of a connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// From the first octet of a head to its last (S09).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// For a whole body (S09).
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// For a response, all of which fits into the system's buffers.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// Octets that are read and dropped behind a last answer.
+pub const HTTP_DRAINED: usize = 256 * 1024;
+
 // --- store ----------------------------------------------------------------------------------------------------------------
 
 /// Bodies up to this size ride in the journal record and in packs; larger ones are files of their own.
