@@ -56,7 +56,13 @@ fn looks_like_greylisting(said: &Said) -> bool {
 
 /// The longest wait there is: what lies further ahead in a row that is loaded was made by another clock.
 pub fn longest_wait(settings: &RetrySettings) -> Duration {
-    let longest = settings.waits.iter().max().copied().unwrap_or_default().max(limits::RETRY_GREYLIST);
+    let longest = settings
+        .waits
+        .iter()
+        .max()
+        .copied()
+        .unwrap_or_default()
+        .max(limits::RETRY_GREYLIST);
     longest.saturating_add(longest / 100 * settings.jitter.min(100) as u32)
 }
 

@@ -83,7 +83,9 @@ impl Scheduler {
 
     /// The message whose turn it is at a destination has been tried in vain.
     pub(super) fn defer_next(&mut self, destination: u32, said: &Arc<Said>) {
-        let Some((id, recipients)) = self.pop(destination) else { return };
+        let Some((id, recipients)) = self.pop(destination) else {
+            return;
+        };
         let news = recipients
             .into_iter()
             .map(|recipient| self.deferral(RowKey { id, recipient }, said.clone(), true));
@@ -93,7 +95,9 @@ impl Scheduler {
 
     /// There is no way to a destination: the message whose turn it is fails.
     pub(super) fn fail_next(&mut self, destination: u32, said: &Arc<Said>) {
-        let Some((id, recipients)) = self.pop(destination) else { return };
+        let Some((id, recipients)) = self.pop(destination) else {
+            return;
+        };
         let news = recipients.into_iter().map(|recipient| failure(recipient, said.clone(), true));
         let news = news.collect();
         self.settle(id, news, None);
@@ -330,7 +334,10 @@ fn expired(message: &super::rows::Message, last: Option<&Arc<Said>>) -> Arc<Said
     };
     let last = match last {
         Some(last) => {
-            let by = last.by.as_ref().map_or_else(String::new, |by| format!("{by} said: {} ", last.code));
+            let by = last
+                .by
+                .as_ref()
+                .map_or_else(String::new, |by| format!("{by} said: {} ", last.code));
             format!("; at last: {by}{}", last.text)
         }
         None => String::new(),

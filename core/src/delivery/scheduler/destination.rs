@@ -372,7 +372,9 @@ impl Lane {
             Some(last) => self.submitters.range((Excluded(last), Unbounded)).next(),
             None => None,
         };
-        let (submitter, _) = after.or_else(|| self.submitters.first_key_value()).expect("a lane with messages");
+        let (submitter, _) = after
+            .or_else(|| self.submitters.first_key_value())
+            .expect("a lane with messages");
         let submitter = *submitter;
         self.last = Some(submitter);
         let queue = self.submitters.get_mut(&submitter).expect("found just now");

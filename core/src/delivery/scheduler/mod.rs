@@ -197,7 +197,8 @@ impl Scheduler {
 
     fn known_destination_of(&self, key: RowKey) -> Option<u32> {
         let recipient = &self.message(key.id).queued.entered.recipients[key.recipient as usize];
-        self.destinations.known(&destination(&recipient.address, &self.settings.route))
+        self.destinations
+            .known(&destination(&recipient.address, &self.settings.route))
     }
 
     /// Sets or removes a row's timer, as its state asks.
@@ -259,7 +260,9 @@ impl Scheduler {
 
     fn fire_timers(&mut self) {
         while !self.crowded() && !self.stopping {
-            let Some((at, key)) = self.timers.first().copied() else { return };
+            let Some((at, key)) = self.timers.first().copied() else {
+                return;
+            };
             if at > self.now.instant {
                 return;
             }
@@ -278,9 +281,13 @@ impl Scheduler {
     fn open_connections(&mut self) {
         while !self.stopping {
             let (open, most) = (self.connections.len(), self.settings.connections);
-            let Some(destination) = self.destinations.next(open, most) else { return };
+            let Some(destination) = self.destinations.next(open, most) else {
+                return;
+            };
             let key = self.destinations.get(destination).any_ready().expect("it has ready rows");
-            let recipient = self.message(key.id).queued.entered.recipients[key.recipient as usize].address.clone();
+            let recipient = self.message(key.id).queued.entered.recipients[key.recipient as usize]
+                .address
+                .clone();
             let connection = self.next_connection;
             self.next_connection += 1;
             let begun = Connection {
@@ -311,7 +318,10 @@ impl Scheduler {
         match route {
             Route::Plan(plan) => {
                 connection.phase = Phase::Opening;
-                self.asks.push_back(Ask::Connect { connection: number, plan });
+                self.asks.push_back(Ask::Connect {
+                    connection: number,
+                    plan,
+                });
             }
             Route::Failed(said) => {
                 self.connections.remove(&number);
@@ -347,7 +357,13 @@ impl Scheduler {
         }
         let (id, recipients) = self.pop(destination)?;
         for recipient in &recipients {
-            self.take_out(RowKey { id, recipient: *recipient }, State::InFlight);
+            self.take_out(
+                RowKey {
+                    id,
+                    recipient: *recipient,
+                },
+                State::InFlight,
+            );
         }
         let queued = &self.message(id).queued;
         let entered = &queued.entered;
@@ -355,7 +371,10 @@ impl Scheduler {
             id,
             reverse_path: entered.reverse_path.clone(),
             wishes: entered.wishes.clone(),
-            recipients: recipients.iter().map(|place| entered.recipients[*place as usize].clone()).collect(),
+            recipients: recipients
+                .iter()
+                .map(|place| entered.recipients[*place as usize].clone())
+                .collect(),
             size: queued.body_len + entered.prefix.len() as u64,
         };
         let connection = self.connections.get_mut(&number).expect("it was there just now");
@@ -382,7 +401,9 @@ impl Scheduler {
             }
             Phase::Busy { recipients, .. } => {
                 // Its host has lost it: a client session reports everything that it was handed.
-                let lost = recipients.iter().map(|_| crate::smtp::client::ask::Outcome::Deferred(said.clone()));
+                let lost = recipients
+                    .iter()
+                    .map(|_| crate::smtp::client::ask::Outcome::Deferred(said.clone()));
                 let lost = lost.collect();
                 self.settle_result(number, lost, None);
                 self.connections.remove(&number);

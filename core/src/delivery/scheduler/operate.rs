@@ -13,7 +13,10 @@ impl Scheduler {
         let messages: Vec<QueueId> = match which {
             Which::Id(id) => self.messages.contains_key(id).then_some(*id).into_iter().collect(),
             Which::Message(name) => {
-                let named = self.messages.iter().filter(|(_, message)| message.queued.entered.message == *name);
+                let named = self
+                    .messages
+                    .iter()
+                    .filter(|(_, message)| message.queued.entered.message == *name);
                 named.map(|(id, _)| *id).collect()
             }
             Which::Domain(_) | Which::All => self.messages.keys().copied().collect(),

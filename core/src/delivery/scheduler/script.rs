@@ -43,7 +43,9 @@ const BEGIN: UnixTime = UnixTime(1_795_510_800_000);
 impl ScriptForm for Scheduler {
     fn ask_line(ask: &Ask) -> String {
         match ask {
-            Ask::Route { connection, recipient, .. } => format!("Route {connection} {recipient}"),
+            Ask::Route {
+                connection, recipient, ..
+            } => format!("Route {connection} {recipient}"),
             Ask::Connect { connection, plan } => match &plan.destination {
                 Destination::Domain(domain) => format!("Connect {connection} {domain}"),
                 Destination::Literal(ip) => format!("Connect {connection} [{ip}]"),
@@ -138,7 +140,10 @@ fn commit_line(commit: &Commit) -> String {
             Addressee::Sender(mailbox) => mailbox.to_string(),
             Addressee::Postmaster => "the postmaster".into(),
         };
-        let told = report.told.iter().map(|told| format!("{} {}", told.recipient, told.action.name()));
+        let told = report
+            .told
+            .iter()
+            .map(|told| format!("{} {}", told.recipient, told.action.name()));
         line += &format!("; tells {who} {}", told.collect::<Vec<_>>().join(", "));
     }
     line
