@@ -12,7 +12,7 @@ use pillarbox_core::store::request::{NewMailbox, Reply, Request};
 use pillarbox_core::store::{MailboxId, MailboxName, SpecialUse};
 
 use crate::accounts::{Accounts, AccountsError, Names};
-use crate::config::{Config, Listener, Protocol};
+use crate::config::{Config, Listener, Protocol, Secrets};
 use crate::env::Env;
 use crate::hosts::Shared;
 use crate::hosts::door::{Current, Door};
@@ -24,6 +24,8 @@ use crate::listen::{Bounds, Gate};
 pub struct Start<E: Env> {
     /// Its configuration.
     pub config: Config,
+    /// The passwords of next hops.
+    pub secrets: Secrets,
     /// Its certificate.
     pub tls: E::TlsServer,
     /// How many connections are let in.
@@ -80,6 +82,7 @@ impl<E: Env> Server<E> {
     pub async fn start(env: E, start: Start<E>) -> Result<Server<E>, StartError> {
         let Start {
             config,
+            secrets,
             tls,
             connections,
             password_jobs,
@@ -102,6 +105,7 @@ impl<E: Env> Server<E> {
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
+            secrets,
             store: started.store,
             sessions,
             seed,
@@ -111,6 +115,7 @@ impl<E: Env> Server<E> {
             tls,
             hostname: config.hostname.as_str().to_string(),
             message_max: config.message_max,
+            max_age: config.delivery.max_age,
         };
         let current = Arc::new(Mutex::new(current));
         let (open, closed) = async_channel::bounded::<()>(1);
@@ -171,11 +176,15 @@ impl<E: Env> Server<E> {
                 tls,
                 hostname: new.hostname.as_str().to_string(),
                 message_max: new.message_max,
+                max_age: new.delivery.max_age,
             };
         }
         let kept = [
             ("data_dir", old.data_dir != new.data_dir),
             ("listener", old.listeners != new.listeners),
+            ("dns", old.dns != new.dns),
+            ("route", old.routes != new.routes),
+            ("delivery", old.delivery != new.delivery),
             ("store.ring", old.ring_bytes != new.ring_bytes),
             ("log", old.log != new.log),
         ];

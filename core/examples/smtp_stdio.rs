@@ -10,7 +10,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pillarbox_core::decision::{Decision, Fact, FactAnswer, Facts, Known, Question};
+use pillarbox_core::decision::{AliasTarget, Decision, Fact, FactAnswer, Facts, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output};
 use pillarbox_core::policy::access;
@@ -74,7 +74,7 @@ fn perform(ask: Ask, sink: &mut Vec<u8>) -> Option<Answer<Value>> {
             None
         }
         Ask::CommitMessage { message, then } => {
-            for delivery in &message.deliveries {
+            for delivery in &message.local {
                 eprint!("{}", String::from_utf8_lossy(&delivery.prefix));
             }
             eprint!("{}", String::from_utf8_lossy(sink));
@@ -103,7 +103,9 @@ fn decide<T>(decision: impl Fn(&Facts) -> Decision<T>) -> T {
 fn look_up(question: &Question) -> FactAnswer {
     match question {
         Question::OurDomain(domain) if domain.as_str() == "one.test" => FactAnswer::Known(Known::Yes),
-        Question::LocalAddress(address) if address.local.folded() == "alice" => FactAnswer::Known(Known::Account(ALICE)),
+        Question::LocalAddress(address) if address.local.folded() == "alice" => {
+            FactAnswer::Known(Known::Targets(vec![AliasTarget::Account(ALICE, address.clone())]))
+        }
         Question::OurDomain(_) | Question::LocalAddress(_) | Question::Owns(..) | Question::OurAddress(_) => FactAnswer::Absent,
         Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => FactAnswer::Absent,
     }

@@ -88,6 +88,10 @@ pub const FIELD_NAME: usize = 998;
 
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
+/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least 4 to 5 days).
+pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
+/// How long a message without a reverse path is tried: nobody learns of its failure, and nobody reads a report that late.
+pub const QUEUE_AGE_NULL: Duration = Duration::from_secs(2 * 86_400);
 /// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
 pub const CLIENT_RECIPIENTS: usize = 100;
 /// Mail exchangers of a domain that are looked up; each costs four questions.
@@ -260,6 +264,9 @@ pub const BODY_CHUNK: usize = 64 * 1024;
 pub const DURABLE_DIRECTORIES: usize = 4096;
 /// How long a stopping server waits for its sessions.
 pub const DRAIN: Duration = Duration::from_secs(30);
+
+/// Addresses that one alias may lead to in all, through other aliases too: a list of people, not a mailing list.
+pub const ALIAS_TARGETS: usize = 200;
 
 // --- sockets and files ----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 //!
 //! They are kept in one text file (see [`file`]), written by `pillarbox account` and read by the server at start and when told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 use pillarbox_core::store::AccountId;
 
-use crate::config::Config;
+use crate::config::{Config, DomainRules};
 use crate::decide::FactSource;
 use crate::env::Env;
 
@@ -26,7 +26,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Account, AccountsError};
+pub use file::{Account, AccountsError, Alias, AliasAddress, Register};
 pub use table::Table;
 
 /// The names that are ours, from the configuration.
@@ -40,9 +40,31 @@ pub struct Names {
     pub postmaster: Option<Mailbox>,
     /// Our addresses, as far as listeners name them.
     pub literals: BTreeSet<IpAddr>,
+    /// What the configuration says of single domains; the default of those that are not here.
+    pub rules: BTreeMap<Domain, DomainRules>,
 }
 
 impl Names {
+    /// The domain that a domain stands for: itself, unless it is an alias.
+    fn canonical<'a>(&'a self, domain: &'a Domain) -> &'a Domain {
+        self.rules
+            .get(domain)
+            .and_then(|rules| rules.alias_of.as_ref())
+            .unwrap_or(domain)
+    }
+
+    /// A local part as far as its subaddress.
+    fn without_subaddress<'a>(&self, local: &'a str, domain: &Domain) -> &'a str {
+        let divider = self.rules.get(domain).map_or(Some('+'), |rules| rules.subaddress);
+        divider
+            .and_then(|divider| local.split_once(divider))
+            .map_or(local, |(base, _)| base)
+    }
+
+    fn catch_all(&self, domain: &Domain) -> Option<&[Mailbox]> {
+        self.rules.get(domain)?.catch_all.as_ref().map(std::slice::from_ref)
+    }
+
     /// From the configuration.
     pub fn of(config: &Config) -> Names {
         let addresses = config.listeners.iter().flat_map(|listener| &listener.addresses);
@@ -52,6 +74,7 @@ impl Names {
             domains: config.domains.clone(),
             postmaster: config.postmaster.clone(),
             literals: literals.collect(),
+            rules: config.domain_rules.clone(),
         }
     }
 }
@@ -73,7 +96,7 @@ impl<E: Env> Accounts<E> {
     /// # Errors
     /// When the file cannot be read or understood; an absent one is empty.
     pub async fn load(env: E, names: Names, jobs: usize) -> Result<Accounts<E>, AccountsError> {
-        let accounts = file::read(env.disk()).await?;
+        let register = file::read(env.disk()).await?;
         let (mut salt, mut password) = ([0; 16], [0; 16]);
         env.entropy(&mut salt);
         env.entropy(&mut password);
@@ -81,7 +104,7 @@ impl<E: Env> Accounts<E> {
         let dummy = env.blocking(move || hasher.hash(&format!("{password:02x?}"), &salt)).await;
         Ok(Accounts {
             env,
-            current: Mutex::new((Arc::new(names), Arc::new(Table::new(accounts)))),
+            current: Mutex::new((Arc::new(names), Arc::new(Table::new(register)))),
             running: Semaphore::new(jobs.max(1)),
             waiting: AtomicUsize::new(0),
             dummy,
@@ -93,12 +116,12 @@ impl<E: Env> Accounts<E> {
     /// # Errors
     /// As [`Accounts::load`]; then the accounts stay as they were.
     pub async fn reload(&self, names: Option<Names>) -> Result<(), AccountsError> {
-        let accounts = file::read(self.env.disk()).await?;
+        let register = file::read(self.env.disk()).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = names {
             current.0 = Arc::new(names);
         }
-        current.1 = Arc::new(Table::new(accounts));
+        current.1 = Arc::new(Table::new(register));
         Ok(())
     }
 
@@ -135,8 +158,11 @@ impl<E: Env> Accounts<E> {
         let (names, table) = self.current();
         let known = match question {
             Question::OurDomain(domain) => table::is_ours(&names, domain).then_some(Known::Yes),
-            Question::LocalAddress(mailbox) => table.resolve(&names, mailbox).map(Known::Account),
-            Question::Owns(account, mailbox) => (table.resolve(&names, mailbox) == Some(*account)).then_some(Known::Yes),
+            Question::LocalAddress(mailbox) => {
+                let targets = table.resolve(&names, mailbox);
+                (!targets.is_empty()).then_some(Known::Targets(targets))
+            }
+            Question::Owns(account, mailbox) => table.owns(&names, *account, mailbox).then_some(Known::Yes),
             Question::OurAddress(ip) => names.literals.contains(ip).then_some(Known::Yes),
             // Names of others are the resolver's.
             Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => return FactAnswer::Failed(Failure::Temporary),

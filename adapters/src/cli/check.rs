@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 
 use super::load::{Loaded, load};
-use super::{ConfigFile, Exit, Failure};
+use super::{ConfigFile, Exit, Failure, secret};
 use crate::config::{Config, Problem, Severity, not_listening, settings};
 
 /// Show what is wrong with a configuration, or what is in force
@@ -96,6 +96,13 @@ fn beyond_the_file(config: &Config) -> Vec<Problem> {
         let hint = "add postmaster = \"you@…\", an account of yours: every mail host has one (RFC 5321 §4.5.1)";
         error("postmaster", "missing".into(), hint);
     }
+    if let Some(Err(failed)) = config.tls_roots.as_deref().map(crate::os::check_roots) {
+        error(
+            "tls.roots",
+            failed.to_string(),
+            "name a PEM file with the certificates that are trusted",
+        );
+    }
     if let Some(files) = &config.tls {
         if let Err(failed) = std::fs::read(&files.certificate) {
             let what = format!("{}: {failed}", files.certificate.display());
@@ -118,6 +125,7 @@ fn beyond_the_file(config: &Config) -> Vec<Problem> {
             Ok(_) => {}
         }
     }
+    problems.extend(secret::read_all(config).err().unwrap_or_default());
     problems
 }
 

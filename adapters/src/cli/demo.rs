@@ -160,9 +160,9 @@ fn people(env: &OsEnv, config: &Config) -> Result<Vec<Secret>, Failure> {
     for person in PEOPLE {
         let address = accounts::parse_address(person, &config.domains).map_err(|text| Failure::new(Exit::Internal, text))?;
         let password = accounts::random_password(env);
-        match all.iter_mut().find(|account| account.address == address) {
+        match all.accounts.iter_mut().find(|account| account.address == address) {
             Some(account) => env.run(accounts::set_password(env, account, &password)),
-            None => all.push(env.run(accounts::make(env, address, &password))),
+            None => all.accounts.push(env.run(accounts::make(env, address, &password))),
         }
         passwords.push(password);
     }

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
+mod alias;
 mod certificate;
 mod check;
 mod demo;
 mod load;
 mod log;
 mod owner;
+mod secret;
 mod serve;
 mod systemd;
 
@@ -31,6 +33,7 @@ Begin here:
   pillarbox check --example > pillarbox.toml        a configuration to edit
   pillarbox check                                   what is wrong with it
   pillarbox account add alice@example.org           an account
+  pillarbox alias add team@example.org alice@example.org bob@example.org
   pillarbox serve                                   the server
 
 The configuration is pillarbox.toml in the working directory, else /etc/pillarbox/pillarbox.toml, or what -c names.
@@ -46,6 +49,8 @@ enum Command {
     Check(check::Check),
     /// Add, remove and list accounts, and set passwords
     Account(account::AccountArguments),
+    /// Add, remove and list addresses that lead to others
+    Alias(alias::AliasArguments),
 }
 
 /// Which configuration file.
@@ -97,6 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Account(account) => account.run(),
+        Command::Alias(alias) => alias.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

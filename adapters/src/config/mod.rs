@@ -2,11 +2,13 @@
 //!
 //! [`settings`] is the one table of keys; the reader, the example file and `check --effective` are made from it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use pillarbox_core::address::{Domain, Mailbox};
 
+mod delivery;
 mod problem;
 mod read;
 pub mod settings;
@@ -14,6 +16,7 @@ pub mod settings;
 mod tests;
 mod value;
 
+pub use delivery::{Delivery, Dns, Relay, RelayHost, RelayLogin, RelayTls, Route, Secrets};
 pub use problem::{Problem, Severity, render};
 pub use read::{Origin, Read, read};
 pub use value::Network;
@@ -29,16 +32,37 @@ pub struct Config {
     pub postmaster: Option<Mailbox>,
     /// The domains whose mail is ours; never empty.
     pub domains: Vec<Domain>,
+    /// What holds for each of them.
+    pub domain_rules: BTreeMap<Domain, DomainRules>,
     /// Where to listen; never empty.
     pub listeners: Vec<Listener>,
     /// The certificate; a self-signed one when absent.
     pub tls: Option<CertificateFiles>,
+    /// Whom we trust as a client, PEM; the system's roots when absent.
+    pub tls_roots: Option<PathBuf>,
+    /// Whom to ask for names.
+    pub dns: Dns,
+    /// Next hops for certain domains; the first match wins.
+    pub routes: Vec<Route>,
+    /// Delivery to other servers.
+    pub delivery: Delivery,
     /// Largest message in octets.
     pub message_max: u64,
     /// Octets of the journal's ring.
     pub ring_bytes: u64,
     /// Where the log goes, and how it looks.
     pub log: Log,
+}
+
+/// What a `[[domain]]` says beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainRules {
+    /// Who gets mail for addresses that are nobody's; without: they are refused.
+    pub catch_all: Option<Mailbox>,
+    /// Every address of that domain of ours, which is no alias itself, is one of this domain too.
+    pub alias_of: Option<Domain>,
+    /// What separates an account's name from a detail that it gets mail for (`alice+lists`).
+    pub subaddress: Option<char>,
 }
 
 /// One `[[listener]]`.

@@ -31,6 +31,8 @@ pub struct Current<E: Env> {
     pub hostname: String,
     /// Largest message in octets.
     pub message_max: u64,
+    /// How long a message for other servers is tried (`delivery.max_age`).
+    pub max_age: Duration,
 }
 
 impl<E: Env> Clone for Current<E> {
@@ -39,6 +41,7 @@ impl<E: Env> Clone for Current<E> {
             tls: self.tls.clone(),
             hostname: self.hostname.clone(),
             message_max: self.message_max,
+            max_age: self.max_age,
         }
     }
 }
@@ -102,6 +105,7 @@ impl<E: Env> Door<E> {
             tls,
             hostname,
             message_max,
+            max_age,
         } = current;
         let protocol = self.listener.protocol;
         let alpn = match protocol {
@@ -135,7 +139,14 @@ impl<E: Env> Door<E> {
                 };
                 let seed = self.shared.seed;
                 let machine = smtp::Session::new(Arc::new(settings), client, evidence, number, seed, env.now());
-                Box::pin(drive(env, stream, machine, SmtpHost::new(shared, guest), Some(&start_tls))).await
+                Box::pin(drive(
+                    env,
+                    stream,
+                    machine,
+                    SmtpHost::new(shared, guest, max_age),
+                    Some(&start_tls),
+                ))
+                .await
             }
             Protocol::Imap | Protocol::Imaps => {
                 let settings = imap::ask::Settings {

@@ -15,6 +15,7 @@ pub mod smtp_server;
 pub mod store;
 
 use crate::accounts::Accounts;
+use crate::config::Secrets;
 use crate::env::Env;
 
 /// What all sessions of a server share.
@@ -23,6 +24,8 @@ pub struct Shared<E: Env> {
     pub env: E,
     /// Who may log in.
     pub accounts: Accounts<E>,
+    /// The passwords of next hops.
+    pub secrets: Secrets,
     /// The store.
     pub store: store::Store<E>,
     /// All open sessions.

@@ -360,7 +360,7 @@ impl<'a> Search<'a> {
                 };
                 (Vec::from([itself]), true)
             }
-            FactAnswer::Failed(_) | FactAnswer::Known(Known::Yes | Known::Account(_) | Known::Addresses(_)) => {
+            FactAnswer::Failed(_) | FactAnswer::Known(Known::Yes | Known::Targets(_) | Known::Addresses(_)) => {
                 self.saw(format!("the MX of {domain} could not be looked up"), "RFC 5321 §5.1");
                 return Some(deferred(format!("the mail servers of {domain} cannot be looked up now")));
             }
@@ -434,7 +434,7 @@ impl<'a> Search<'a> {
         let list = |answer: &FactAnswer| match answer {
             FactAnswer::Known(Known::Addresses(addresses)) => Some(addresses.clone()),
             FactAnswer::Absent => Some(Vec::new()),
-            FactAnswer::Failed(_) | FactAnswer::Known(Known::Yes | Known::Account(_) | Known::Mx(_)) => None,
+            FactAnswer::Failed(_) | FactAnswer::Known(Known::Yes | Known::Targets(_) | Known::Mx(_)) => None,
         };
         let (first, second) = match families {
             Families::Ipv6First => (list(ipv6), list(ipv4)),

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 
 use crate::address::ReversePath;
 use crate::machine::Slot;
-use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict, Target};
+use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict};
 use crate::secret::Secret;
+use crate::store::AccountId;
+use crate::store::queue::{QueuedRecipient, Wishes};
 use crate::time::UnixTime;
 
 /// What the session needs.
@@ -49,7 +51,8 @@ pub enum Ask {
     },
     /// Drop the open sink with all that was written to it. No answer.
     DropMessage,
-    /// Effect: commit what the open sink holds to every target, all or none. The host builds nothing: trace fields are here.
+    /// Effect: commit what the open sink holds to every account and to the queue, all or none. The host builds nothing: trace
+    /// fields are here.
     CommitMessage {
         /// The message.
         message: Incoming,
@@ -65,20 +68,32 @@ pub struct Incoming {
     pub id: String,
     /// Who sent it.
     pub reverse_path: ReversePath,
-    /// Where it goes, with the trace fields for each (Return-Path, Delivered-To, Received), whole lines.
-    pub deliveries: Vec<Delivery>,
+    /// The account that handed it in; `None`: it came from outside.
+    pub submitter: Option<AccountId>,
+    /// Whether a failure may be reported to the reverse path (`rules.md`, "What is reported, and to whom").
+    pub reportable: bool,
+    /// What the sender wishes for all of it.
+    pub wishes: Wishes,
+    /// Copies for accounts of ours.
+    pub local: Vec<LocalDelivery>,
+    /// Copies for other servers.
+    pub remote: Vec<QueuedRecipient>,
+    /// The trace field in front of what other servers get (Received), whole lines; empty without any.
+    pub remote_prefix: Vec<u8>,
     /// When it was received.
     pub received: UnixTime,
     /// Octets in the sink.
     pub size: u64,
 }
 
-/// One recipient's copy.
+/// One copy for an account of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Where to.
-    pub target: Target,
-    /// Trace fields in front of the body.
+pub struct LocalDelivery {
+    /// Whose INBOX.
+    pub account: AccountId,
+    /// The final address, with what the sender wishes for it.
+    pub recipient: QueuedRecipient,
+    /// Trace fields in front of the body (Return-Path, Delivered-To, Received), whole lines.
     pub prefix: Vec<u8>,
 }
 

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::ask::{Ask, Committed, Delivery, Incoming, SinkOpened};
+use super::ask::{Ask, Committed, Incoming, LocalDelivery, SinkOpened};
 use super::{BodyPart, Pending, Session, State};
 use crate::address::Mailbox;
 use crate::limits;
@@ -13,7 +13,7 @@ use crate::message::address_list::{self, Entry};
 use crate::message::date::format_rfc5322;
 use crate::message::header::{HeaderEnd, fields};
 use crate::message::intake::LoopWatch;
-use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal, Target};
+use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal};
 use crate::smtp::dot::DotDecoder;
 use crate::smtp::reply::Reply;
 
@@ -70,7 +70,7 @@ impl Session {
         let Some(envelope) = &self.envelope else {
             return self.protocol_error(503, [5, 5, 1], "MAIL and RCPT come first");
         };
-        if envelope.recipients.is_empty() {
+        if envelope.copies.is_empty() {
             return self.refuse(554, [5, 5, 1], "no valid recipients");
         }
         let size = envelope.size;
@@ -270,16 +270,18 @@ impl Session {
     fn commit(&mut self, size: u64, delivered_to: &[Vec<u8>]) {
         let envelope = self.envelope.take().expect("a message has an envelope");
         let id = self.new_id();
-        let single = (envelope.recipients.len() == 1).then(|| envelope.recipients[0].0.to_string());
+        // With several recipients, `for` would tell each of the others (RFC 5321 §7.6).
+        let single = envelope.first.filter(|_| envelope.accepted == 1).map(|path| path.to_string());
         let received = self.received_field(&id, single.as_deref());
-        let mut deliveries = Vec::with_capacity(envelope.recipients.len());
-        for (_, target) in envelope.recipients {
-            let Target::Local { address, .. } = &target;
-            let address = address.to_string();
-            if delivered_to
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(address.as_bytes()))
-            {
+        let (mut local, mut remote) = (Vec::new(), Vec::new());
+        for (account, recipient) in envelope.copies {
+            let Some(account) = account else {
+                remote.push(recipient);
+                continue;
+            };
+            let address = recipient.address.to_string();
+            let was_here = |known: &Vec<u8>| known.eq_ignore_ascii_case(address.as_bytes());
+            if delivered_to.iter().any(was_here) {
                 let text = format!("the message loops: it was delivered to {address} before");
                 return self.drop_message(Refusal {
                     code: 554,
@@ -291,15 +293,26 @@ impl Session {
                 "Return-Path: {}\r\nDelivered-To: {address}\r\n{received}",
                 envelope.reverse_path
             );
-            deliveries.push(Delivery {
-                target,
+            local.push(LocalDelivery {
+                account,
+                recipient,
                 prefix: prefix.into_bytes(),
             });
         }
         let message = Incoming {
             id: id.clone(),
             reverse_path: envelope.reverse_path,
-            deliveries,
+            submitter: self.login.as_ref().map(|login| login.account),
+            // From outside, nothing says yet that the reverse path is the sender's own.
+            reportable: self.login.is_some(),
+            wishes: envelope.wishes,
+            local,
+            remote_prefix: if remote.is_empty() {
+                Vec::new()
+            } else {
+                received.into_bytes()
+            },
+            remote,
             received: self.now.unix,
             size,
         };

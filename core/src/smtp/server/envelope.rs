@@ -4,18 +4,25 @@ use alloc::vec::Vec;
 
 use super::ask::Ask;
 use super::{Pending, Session};
-use crate::address::{ForwardPath, ReversePath};
+use crate::address::{ForwardPath, Mailbox, ReversePath};
 use crate::limits;
 use crate::policy::access::{RecipientMatter, RecipientVerdict, Target};
 use crate::smtp::command::MailParameters;
 use crate::smtp::reply::Reply;
+use crate::store::AccountId;
+use crate::store::queue::{Notify, QueuedRecipient, Wishes};
 
 /// Who from, who to.
 #[derive(Debug)]
 pub(super) struct Envelope {
     pub(super) reverse_path: ReversePath,
     pub(super) size: u64,
-    pub(super) recipients: Vec<(ForwardPath, Target)>,
+    pub(super) wishes: Wishes,
+    /// Copies, each once: for an account of ours, or (`None`) for another server.
+    pub(super) copies: Vec<(Option<AccountId>, QueuedRecipient)>,
+    /// The recipients that were taken, as they were given: the first of them, and how many there are.
+    pub(super) first: Option<ForwardPath>,
+    pub(super) accepted: usize,
     /// RCPTs that were given, taken or not, and are looked up.
     pub(super) asked: usize,
 }
@@ -44,7 +51,13 @@ impl Session {
         self.envelope = Some(Envelope {
             reverse_path: path,
             size: parameters.size,
-            recipients: Vec::new(),
+            wishes: Wishes {
+                eight_bit: parameters.eight_bit,
+                ..Wishes::default()
+            },
+            copies: Vec::new(),
+            first: None,
+            accepted: 0,
             asked: 0,
         });
         self.refuse(250, [2, 1, 0], "OK");
@@ -71,16 +84,41 @@ impl Session {
 
     pub(super) fn recipient_known(&mut self, place: u64, path: &ForwardPath, verdict: RecipientVerdict) {
         let reply = match verdict.outcome {
-            Ok(target) => {
+            Ok(targets) => {
                 let envelope = self.envelope.as_mut().expect("an envelope outlives its look-ups");
-                // The same mailbox twice is one delivery.
-                if !envelope.recipients.iter().any(|(_, known)| *known == target) {
-                    envelope.recipients.push((path.clone(), target));
+                for target in targets {
+                    envelope.add(target);
                 }
+                envelope.accepted += 1;
+                envelope.first.get_or_insert_with(|| path.clone());
                 Reply::new(250, [2, 1, 5], "OK")
             }
             Err(refusal) => Reply::new(refusal.code, refusal.status, refusal.text),
         };
         self.fill(place, reply);
+    }
+}
+
+impl Envelope {
+    /// The same mailbox twice is one copy: the first counts.
+    fn add(&mut self, target: Target) {
+        let (account, address) = match target {
+            Target::Local { account, address } => (Some(account), address),
+            Target::Remote { address } => (None, address),
+        };
+        if self.has(account, &address) {
+            return;
+        }
+        let recipient = QueuedRecipient {
+            address,
+            original: None,
+            notify: Notify::DEFAULT,
+        };
+        self.copies.push((account, recipient));
+    }
+
+    fn has(&self, account: Option<AccountId>, address: &Mailbox) -> bool {
+        let mut copies = self.copies.iter();
+        copies.any(|(known, recipient)| *known == account && recipient.address == *address)
     }
 }

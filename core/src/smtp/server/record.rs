@@ -17,11 +17,20 @@ crate::record_enum!(Ask {
 crate::record_struct!(Incoming {
     id,
     reverse_path,
-    deliveries,
+    submitter,
+    reportable,
+    wishes,
+    local,
+    remote,
+    remote_prefix,
     received,
     size
 });
-crate::record_struct!(Delivery { target, prefix });
+crate::record_struct!(LocalDelivery {
+    account,
+    recipient,
+    prefix
+});
 crate::record_enum!(Value {
     0 => Tls(tls), 1 => Password(password), 2 => Recipient(recipient), 3 => Author(author), 4 => Sink(sink), 5 => Committed(committed)
 });
