@@ -114,10 +114,6 @@ pub const RETRY: [Duration; 7] = [
 pub const RETRY_JITTER: u64 = 20;
 /// The first wait after a refusal that looks like greylisting: most lists ask for five minutes (RFC 6647 §3).
 pub const RETRY_GREYLIST: Duration = Duration::from_secs(6 * 60);
-/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least four to five days).
-pub const MAX_AGE: Duration = Duration::from_secs(5 * 86_400);
-/// The same for messages with a null reverse path: nobody waits for them.
-pub const MAX_AGE_NULL_SENDER: Duration = Duration::from_secs(2 * 86_400);
 /// When a delay is reported by default (`delivery.delay_notice`).
 pub const DELAY_NOTICE: Duration = Duration::from_secs(4 * 3600);
 /// Octets of the original that a report returns (S17).

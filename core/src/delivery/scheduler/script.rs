@@ -276,7 +276,7 @@ fn entered(text: &str) -> Result<QueuedMessage, String> {
         reportable: true,
         prefix: Arc::from(&b""[..]),
         arrived: BEGIN,
-        expires: UnixTime(BEGIN.0 + i64::try_from(limits::MAX_AGE.as_millis()).expect("five days")),
+        expires: UnixTime(BEGIN.0 + i64::try_from(limits::QUEUE_AGE.as_millis()).expect("five days")),
         wishes: Wishes::default(),
         recipients: Vec::new(),
     };
