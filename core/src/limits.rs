@@ -94,6 +94,32 @@ pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
 pub const QUEUE_AGE_NULL: Duration = Duration::from_secs(2 * 86_400);
 /// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
 pub const CLIENT_RECIPIENTS: usize = 100;
+/// Octets of one reply of a server: an EHLO reply has some 30 lines, and a line 512 octets (RFC 5321 §4.5.3.1.5).
+pub const CLIENT_REPLY: usize = 16 * 1024;
+/// Octets kept of what a server said, for the queue, the log and reports (S69).
+pub const SAID_TEXT: usize = 500;
+/// Waiting for the greeting (RFC 5321 §4.5.3.2.1).
+pub const CLIENT_GREETING_TIMEOUT: Duration = Duration::from_secs(300);
+/// Waiting for the reply to a command that no line below names (RFC 5321 §4.5.3.2.2, §4.5.3.2.3).
+pub const CLIENT_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Waiting for the reply to DATA (RFC 5321 §4.5.3.2.4).
+pub const CLIENT_DATA_TIMEOUT: Duration = Duration::from_secs(120);
+/// Waiting for the server to take [`SMTP_DATA_PROGRESS`] octets of what is sent (RFC 5321 §4.5.3.2.5).
+pub const CLIENT_BLOCK_TIMEOUT: Duration = Duration::from_secs(180);
+/// Waiting for the reply to the final dot (RFC 5321 §4.5.3.2.6): a shorter one makes copies.
+pub const CLIENT_FINAL_DOT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Waiting for the reply to QUIT: nothing hangs on it.
+pub const CLIENT_QUIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Waiting for the next octets of a message from our own store.
+pub const CLIENT_BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Octets of an AUTH command with its first response; a longer response waits for the challenge (RFC 4954 §4: 512 with CRLF).
+pub const CLIENT_AUTH_LINE: usize = 510;
+/// Addresses that are tried for one delivery (RFC 5321 §5.1 asks for at least two).
+pub const DELIVERY_ADDRESSES: usize = 5;
+/// Servers that greeted and then could not be used, after which one delivery ends.
+pub const DELIVERY_SESSIONS: usize = 2;
+/// How long a connection may take to open.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Mail exchangers of a domain that are looked up; each costs four questions.
 pub const ROUTE_EXCHANGERS: usize = 20;
 /// Servers of one plan.

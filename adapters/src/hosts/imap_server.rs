@@ -60,7 +60,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         let shared = self.shared.clone();
         let number = self.guest.number();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
