@@ -9,6 +9,7 @@ pub mod digests;
 pub mod door;
 pub mod guest;
 pub mod imap_server;
+pub mod scheduler;
 pub mod sessions;
 pub mod sink;
 pub mod smtp_server;

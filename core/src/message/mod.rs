@@ -8,6 +8,7 @@ pub mod date;
 pub mod digest;
 pub mod header;
 pub mod header_filter;
+pub mod id;
 pub mod intake;
 pub mod mime;
 pub mod section;

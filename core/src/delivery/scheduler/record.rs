@@ -1,7 +1,6 @@
 //! The recorded form of asks, answers and notices.
 
 use super::ask::*;
-use crate::smtp::client::ask::{Outcome, Transaction};
 
 crate::record_enum!(Ask {
     0 => Route { connection, recipient, seed, then },
@@ -36,12 +35,3 @@ crate::record_struct!(Settings {
     retry,
     connections
 });
-
-crate::record_struct!(Transaction {
-    id,
-    reverse_path,
-    wishes,
-    recipients,
-    size
-});
-crate::record_enum!(Outcome { 0 => Relayed { said, dsn }, 1 => Deferred(said), 2 => Failed(said) });

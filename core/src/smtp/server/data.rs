@@ -12,6 +12,7 @@ use crate::machine::Deadline;
 use crate::message::address_list::{self, Entry};
 use crate::message::date::format_rfc5322;
 use crate::message::header::{HeaderEnd, fields};
+use crate::message::id;
 use crate::message::intake::LoopWatch;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal};
 use crate::smtp::dot::DotDecoder;
@@ -376,22 +377,15 @@ impl Session {
         format!("Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {with} id {id}{recipient};\r\n {date}\r\n")
     }
 
-    /// Ten characters of time, seven of chance: sortable by time, never the same twice.
+    /// Never the same twice.
     fn new_id(&mut self) -> String {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         self.messages += 1;
         let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("pillarbox 2026 message id", &self.seed));
         hasher.update(&self.slots.machine().to_le_bytes());
         hasher.update(&self.messages.to_le_bytes());
         let hash = hasher.finalize();
         let chance = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"));
-        let time = self.now.unix.0.unsigned_abs();
-        let digit = |value: u64, place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
-        (0..10)
-            .rev()
-            .map(|place| digit(time, place))
-            .chain((0..7).map(|place| digit(chance, place)))
-            .collect()
+        id::of(self.now.unix, chance)
     }
 }
 
