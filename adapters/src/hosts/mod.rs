@@ -12,6 +12,7 @@ pub mod imap_server;
 pub mod scheduler;
 pub mod sessions;
 pub mod sink;
+pub mod smtp_client;
 pub mod smtp_server;
 pub mod store;
 
