@@ -19,6 +19,7 @@ use crate::hosts::door::{Current, Door};
 use crate::hosts::sessions::Sessions;
 use crate::hosts::store::Store;
 use crate::listen::{Bounds, Gate};
+use crate::resolver::Resolver;
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -105,6 +106,7 @@ impl<E: Env> Server<E> {
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
+            resolver: Resolver::new(env.clone(), &config.dns),
             secrets,
             store: started.store,
             sessions,

@@ -86,6 +86,43 @@ pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
 
+// --- DNS ------------------------------------------------------------------------------------------------------------------
+
+/// Octets of a name as text, without the final dot (RFC 1035 §2.3.4: 255 on the wire).
+pub const DNS_NAME: usize = 253;
+/// Servers that are asked in turn.
+pub const DNS_SERVERS: usize = 4;
+/// How long a server is waited for, by round: all are asked in each.
+pub const DNS_PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
+/// Time of one look-up in all, aliases included: below [`DECISION_TIME`].
+pub const DNS_TIME: Duration = Duration::from_secs(16);
+/// How long a silent server is asked last.
+pub const DNS_SILENT: Duration = Duration::from_secs(60);
+/// Datagrams that are not the answer, after which TCP is used: somebody guesses (S54).
+pub const DNS_WRONG: usize = 16;
+/// Unpredictable octets of one question: id 2, port 4, one bit for each octet of the name (S54).
+pub const DNS_RANDOMNESS: usize = 6 + DNS_NAME.div_ceil(8);
+/// The lowest port that is asked from: those below have their services.
+pub const DNS_PORT_MIN: u16 = 1024;
+/// Octets of a datagram that we take (RFC 6891 §6.2.5; what passes everywhere without fragments).
+pub const DNS_PAYLOAD: u16 = 1232;
+/// Aliases that lead from a name to its records.
+pub const DNS_ALIASES: usize = 8;
+/// Records of one answer that are kept.
+pub const DNS_RECORDS: usize = 100;
+/// Seconds that an answer is kept at most: an operator's mistake heals in a day.
+pub const DNS_TTL_MAX: u32 = 24 * 60 * 60;
+/// Seconds that "there is none" is kept at most (RFC 2308 §5: one to three hours).
+pub const DNS_NEGATIVE_TTL_MAX: u32 = 3 * 60 * 60;
+/// Seconds that a failure is kept (RFC 9520 §3.2: 1 second to 5 minutes).
+pub const DNS_FAILURE_TTL: u32 = 5;
+/// Facts in the cache: some 300 octets each.
+pub const DNS_CACHE: usize = 10_000;
+/// Look-ups that run at once: a socket each.
+pub const DNS_LOOKUPS: usize = 200;
+/// Look-ups that wait to run; more are temporary failures.
+pub const DNS_QUEUE: usize = 5000;
+
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
 /// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least 4 to 5 days).

@@ -19,6 +19,7 @@ pub mod store;
 use crate::accounts::Accounts;
 use crate::config::Secrets;
 use crate::env::Env;
+use crate::resolver::Resolver;
 
 /// What all sessions of a server share.
 pub struct Shared<E: Env> {
@@ -26,6 +27,8 @@ pub struct Shared<E: Env> {
     pub env: E,
     /// Who may log in.
     pub accounts: Accounts<E>,
+    /// Asks DNS.
+    pub resolver: Resolver<E>,
     /// The passwords of next hops.
     pub secrets: Secrets,
     /// The store.

@@ -55,14 +55,14 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::recipient(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
                 }))
             })),
             Ask::JudgeAuthor { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::author(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::author(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| AuthorVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
