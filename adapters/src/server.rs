@@ -268,7 +268,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
-            | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),
+            | Reply::Changed { .. }
+            | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }
     }
     Ok(())

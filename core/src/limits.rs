@@ -283,6 +283,8 @@ pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
 /// A pack is sealed (the next one is begun) at this size.
 pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
+/// Octets of a pack of the queue: one is removed as soon as none of its messages waits any more, so they are small.
+pub const QUEUE_PACK_BYTES: u64 = 16 * 1024 * 1024;
 /// How long settled writes wait for a checkpoint.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
 /// How long a durable record's frames and index entries wait for others beside them: many small writes become one. Nobody waits

@@ -87,12 +87,7 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 };
                 let taken = Taken::of(&message, self.guest.peer);
                 let (placements, queued) = split(message, self.max_age);
-                if queued.is_some() {
-                    // The store takes no queued messages yet.
-                    taken.log(&Reply::Refused(Refused::Limit("there is no queue".into())));
-                    return Performed::Now(then.answer(Committed::Failed));
-                }
-                let commit = sink.commit(placements, self.guest.number());
+                let commit = sink.commit(placements, Vec::from_iter(queued), self.guest.number());
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);
@@ -136,7 +131,8 @@ fn committed(reply: &Reply) -> Committed {
         | Reply::Expunged { .. }
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Committed::Failed,
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Committed::Failed,
     }
 }
 
