@@ -212,7 +212,12 @@ pub const SCHEDULER_COMMITS: usize = 64;
 /// When a commit that the store refused (a full disk) is tried again.
 pub const COMMIT_RETRY: Duration = Duration::from_secs(10);
 /// Characters of one text (a reply, an address) in a report.
-pub const REPORT_TEXT: usize = 1000;
+pub const REPORT_TEXT: usize = 400;
+/// Octets of an address in a report (RFC 3461 §4.2: ORCPT has at most 500).
+pub const REPORT_ADDRESS: usize = 500;
+/// Octets of a report's words for people; who has no room there stands in the technical part. With [`CLIENT_RECIPIENTS`] recipients
+/// a report stays below [`INLINE_BODY`].
+pub const REPORT_WORDS: usize = 32 * 1024;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 

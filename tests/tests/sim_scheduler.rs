@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pillarbox::decide::FactSource;
 use pillarbox::env::Env;
-use pillarbox::hosts::scheduler::{Hand, Letter, Outbound, Post};
+use pillarbox::hosts::scheduler::{Dispatch, Hand, Letter, Post};
 use pillarbox_core::address::{Domain, Mailbox, ReversePath};
 use pillarbox_core::decision::{AliasTarget, Fact, FactAnswer, Known, MxHost, Question};
 use pillarbox_core::delivery::Plan;
@@ -44,7 +44,6 @@ impl Journal {
 struct Made {
     env: SimEnv,
     journal: Journal,
-    facts: Names,
 }
 
 /// one.test is ours, with alice and postmaster; every other domain has one exchanger.
@@ -93,7 +92,8 @@ impl Post for Made {
             "mx.panic.test" => panic!("a panic in a delivery"),
             _ => {}
         }
-        while let Some(transaction) = hand.next().await {
+        while let Some(handed) = hand.next().await {
+            let transaction = handed.transaction;
             let results = transaction
                 .recipients
                 .iter()
@@ -149,8 +149,8 @@ impl Post for Made {
         b"Subject: the original\r\n\r\nbody\r\n".to_vec()
     }
 
-    fn facts(&self) -> &impl FactSource {
-        &self.facts
+    fn facts(&self) -> impl FactSource + Send + '_ {
+        Names
     }
 }
 
@@ -205,19 +205,18 @@ fn the_host_does_what_the_machine_asks() {
         let post = Arc::new(Made {
             env: env.clone(),
             journal: journal.clone(),
-            facts: Names,
         });
         let ours = Ours {
             hostname: domain("mx.one.test"),
             domain: domain("one.test"),
         };
-        let outbound = Outbound::start(&env, post, Settings::default(), ours);
+        let dispatch = Dispatch::start(&env, post, Settings::default(), ours);
 
         // Our own sender is told in its INBOX, a foreign one by the queue, one of ours that is gone by the postmaster.
-        outbound.entered(message(&env, 1, "alice@one.test", &["bob@two.test", "nobody@two.test"]));
+        dispatch.entered(message(&env, 1, "alice@one.test", &["bob@two.test", "nobody@two.test"]));
         pass(&env, Duration::from_secs(5)).await;
-        outbound.entered(message(&env, 2, "carol@three.test", &["nobody@two.test"]));
-        outbound.entered(message(&env, 3, "gone@one.test", &["nobody@four.test"]));
+        dispatch.entered(message(&env, 2, "carol@three.test", &["nobody@two.test"]));
+        dispatch.entered(message(&env, 3, "gone@one.test", &["nobody@four.test"]));
         pass(&env, Duration::from_secs(5)).await;
         let first = journal.take();
         assert_eq!(
@@ -238,7 +237,7 @@ fn the_host_does_what_the_machine_asks() {
         );
 
         // A dead server and a panic are tried again; a full mailbox too.
-        outbound.entered(message(
+        dispatch.entered(message(
             &env,
             4,
             "alice@one.test",
@@ -259,10 +258,10 @@ fn the_host_does_what_the_machine_asks() {
 
         // Operators.
         assert_eq!(
-            outbound.operate(Which::Domain(domain("dead.test")), Operation::Hold).await,
+            dispatch.operate(Which::Domain(domain("dead.test")), Operation::Hold).await,
             Some(1)
         );
-        assert_eq!(outbound.operate(Which::Message("m4".into()), Operation::Retry).await, Some(3));
+        assert_eq!(dispatch.operate(Which::Message("m4".into()), Operation::Retry).await, Some(3));
         pass(&env, Duration::from_secs(10)).await;
         let fourth = journal.take();
         assert_eq!(
@@ -271,15 +270,15 @@ fn the_host_does_what_the_machine_asks() {
             "{fourth:?}"
         );
         assert!(fourth.contains(&"commit 4/0 held".into()), "{fourth:?}");
-        assert_eq!(outbound.operate(Which::All, Operation::Cancel).await, Some(3));
+        assert_eq!(dispatch.operate(Which::All, Operation::Cancel).await, Some(3));
 
         // The end waits for what is being sent.
-        outbound.entered(message(&env, 5, "alice@one.test", &["bob@two.test"]));
+        dispatch.entered(message(&env, 5, "alice@one.test", &["bob@two.test"]));
         pass(&env, Duration::from_millis(1001)).await;
-        outbound.shutdown();
-        outbound.ended().await;
+        dispatch.shutdown();
+        dispatch.ended().await;
         let last = journal.take();
         assert!(last.contains(&"commit 5/0 relayed".into()), "{last:?}");
-        assert_eq!(outbound.operate(Which::All, Operation::Cancel).await, None);
+        assert_eq!(dispatch.operate(Which::All, Operation::Cancel).await, None);
     });
 }

@@ -19,10 +19,12 @@ use pillarbox_core::delivery::Plan;
 use pillarbox_core::delivery::dsn::Ours;
 use pillarbox_core::delivery::route::{Route, RouteMatter, RouteSettings, route};
 use pillarbox_core::delivery::scheduler::Scheduler;
-use pillarbox_core::delivery::scheduler::ask::{Ask, Commit, Committed, Notice, Operation, Routed, Settings, Value, Which};
+use pillarbox_core::delivery::scheduler::ask::{
+    Ask, Commit, Committed, Handed, Notice, Operation, Routed, Settings, Value, Which,
+};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::smtp::client::ask::{Outcome, Transaction};
+use pillarbox_core::smtp::client::ask::Outcome;
 use pillarbox_core::store::queue::{QueuedMessage, RowChange, RowState, Said};
 
 use super::escaped;
@@ -30,9 +32,11 @@ use crate::decide::{FactSource, decide};
 use crate::env::Env;
 
 mod letter;
+mod post;
 mod settings;
 
 pub use letter::Letter;
+pub use post::ServerPost;
 pub use settings::settings;
 
 /// Through whom the scheduler works: the store's queue, the SMTP client, accounts and DNS. A server has one, a test another.
@@ -48,14 +52,14 @@ pub trait Post: Send + Sync + 'static {
     /// The first octets of a queued message, prefix and body; what cannot be read is missing.
     fn beginning(&self, message: &QueuedMessage, octets: usize) -> impl Future<Output = Vec<u8>> + Send;
     /// Who answers questions: about our names and addresses, and by DNS.
-    fn facts(&self) -> &impl FactSource;
+    fn facts(&self) -> impl FactSource + Send + '_;
 }
 
 /// A connection's end of the scheduler: where its messages come from, and their results go.
 pub struct Hand {
     connection: u64,
     inbox: Sender<Event>,
-    transactions: Receiver<Option<Arc<Transaction>>>,
+    handed: Receiver<Option<Handed>>,
     reported: Receiver<()>,
 }
 
@@ -66,10 +70,10 @@ impl Hand {
     }
 
     /// The next message for this connection, or none: then QUIT. Called only when it can be sent at once.
-    pub async fn next(&self) -> Option<Arc<Transaction>> {
+    pub async fn next(&self) -> Option<Handed> {
         let connection = self.connection;
         self.tell(Notice::Wants { connection });
-        self.transactions.recv().await.unwrap_or(None)
+        self.handed.recv().await.unwrap_or(None)
     }
 
     /// What became of the message handed out last; returns when that is settled.
@@ -88,7 +92,7 @@ impl Hand {
 
 /// A running scheduler; cheap to clone.
 #[derive(Clone)]
-pub struct Outbound {
+pub struct Dispatch {
     inbox: Sender<Event>,
     ended: Receiver<()>,
 }
@@ -104,9 +108,9 @@ enum Event {
     },
 }
 
-impl Outbound {
+impl Dispatch {
     /// Starts the scheduler of an empty queue; `ours` is how reports name us.
-    pub fn start<E: Env, P: Post>(env: &E, post: Arc<P>, settings: Settings, ours: Ours) -> Outbound {
+    pub fn start<E: Env, P: Post>(env: &E, post: Arc<P>, settings: Settings, ours: Ours) -> Dispatch {
         let (inbox, events) = async_channel::unbounded();
         let (ending, ended) = async_channel::bounded(1);
         let task = Task {
@@ -123,7 +127,7 @@ impl Outbound {
             task.run(events, settings).await;
             drop(ending);
         });
-        Outbound { inbox, ended }
+        Dispatch { inbox, ended }
     }
 
     /// A message is in the queue, durably.
@@ -148,7 +152,7 @@ impl Outbound {
         self.tell(Notice::Shutdown);
     }
 
-    /// Returns when the last connection has ended after [`Outbound::shutdown`].
+    /// Returns when the last connection has ended after [`Dispatch::shutdown`].
     pub async fn ended(&self) {
         // Nothing is ever sent: it closes.
         let _ = self.ended.recv().await;
@@ -176,7 +180,7 @@ struct Task<E: Env, P: Post> {
 
 /// The scheduler's end of a [`Hand`].
 struct Wire {
-    transactions: Sender<Option<Arc<Transaction>>>,
+    handed: Sender<Option<Handed>>,
     reported: Sender<()>,
 }
 
@@ -250,10 +254,10 @@ impl<E: Env, P: Post> Task<E, P> {
                 );
             }
             Ask::Connect { connection, plan } => self.connect(connection, plan),
-            Ask::Hand { connection, transaction } => {
+            Ask::Hand { connection, handed } => {
                 if let Some(wire) = self.connections.get(&connection) {
                     // Its host may have died; then its end is on the way.
-                    let _ = wire.transactions.try_send(transaction);
+                    let _ = wire.handed.try_send(handed);
                 }
             }
             Ask::Commit { commit, then } => self.commit(commit, then),
@@ -273,7 +277,8 @@ impl<E: Env, P: Post> Task<E, P> {
     fn decide(&self, matter: RouteMatter, then: Slot<Routed>) {
         let (env, post, inbox) = (self.env.clone(), self.post.clone(), self.inbox.clone());
         self.env.spawn("route", async move {
-            let decided = AssertUnwindSafe(decide(&env, post.facts(), |facts| route(&matter, facts)));
+            let facts = post.facts();
+            let decided = AssertUnwindSafe(decide(&env, &facts, |facts| route(&matter, facts)));
             let outcome = match decided.catch_unwind().await {
                 Ok(Some(verdict)) => {
                     for because in &verdict.because {
@@ -290,13 +295,19 @@ impl<E: Env, P: Post> Task<E, P> {
 
     fn connect(&mut self, connection: u64, plan: Arc<Plan>) {
         // One message and one word of it at a time, so that sending never waits.
-        let (transactions, handed) = async_channel::bounded(1);
+        let (hand_out, handed) = async_channel::bounded(1);
         let (reported, settled) = async_channel::bounded(1);
-        self.connections.insert(connection, Wire { transactions, reported });
+        self.connections.insert(
+            connection,
+            Wire {
+                handed: hand_out,
+                reported,
+            },
+        );
         let hand = Hand {
             connection,
             inbox: self.inbox.clone(),
-            transactions: handed,
+            handed,
             reported: settled,
         };
         let (post, inbox) = (self.post.clone(), self.inbox.clone());
@@ -324,7 +335,7 @@ impl<E: Env, P: Post> Task<E, P> {
                 (None, None) => false,
                 (None, Some(order)) => {
                     let original = post.beginning(&commit.message, limits::REPORT_RETURNED).await;
-                    let letter = letter::write(&env, post.facts(), &ours, &commit.message, order, &original).await;
+                    let letter = letter::write(&env, &post.facts(), &ours, &commit.message, order, &original).await;
                     post.commit(commit.changes.clone(), letter).await
                 }
             };

@@ -39,7 +39,7 @@ pub enum Ask {
         /// The connection.
         connection: u64,
         /// The message.
-        transaction: Option<Arc<Transaction>>,
+        handed: Option<Handed>,
     },
     /// Effect: makes changes of rows durable, and the report about them in the same record.
     Commit {
@@ -60,6 +60,15 @@ pub enum Ask {
         /// How many rows it concerns.
         rows: u32,
     },
+}
+
+/// A message for a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handed {
+    /// To read it.
+    pub message: Arc<QueuedMessage>,
+    /// To send it.
+    pub transaction: Arc<Transaction>,
 }
 
 /// Changes of one message's rows, with the report about them: one record.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::ask::{Ask, Commit, Committed};
-use super::rows::{RowKey, State, Wish, instant};
+use super::rows::{Row, RowKey, State, Wish, instant};
 use super::{Pending, Phase, Scheduler};
 use crate::delivery::dsn::{self, Action, Told};
 use crate::delivery::retry;
@@ -135,7 +135,7 @@ impl Scheduler {
 
     /// A message's time is over: all of its rows that nobody works on fail, with one report.
     pub(super) fn expire(&mut self, id: QueueId) {
-        let news = self.waiting_rows(id).into_iter().map(|recipient| {
+        let news = self.waiting_rows(id, |_| true).into_iter().map(|recipient| {
             let key = RowKey { id, recipient };
             let last = self.last_said(key);
             failure(recipient, expired(self.message(id), last.as_ref()), false)
@@ -147,12 +147,9 @@ impl Scheduler {
     /// A message takes long: its sender is told once of all rows that still wait.
     pub(super) fn report_delay(&mut self, id: QueueId) {
         let mut news = Vec::new();
-        for recipient in self.waiting_rows(id) {
+        for recipient in self.waiting_rows(id, |row| row.notice) {
             let key = RowKey { id, recipient };
             let row = self.row(key);
-            if !row.notice {
-                continue;
-            }
             let unreached = row.unreached;
             news.push(News {
                 recipient,
@@ -166,11 +163,14 @@ impl Scheduler {
         self.settle(id, news, None);
     }
 
-    /// Rows that nobody works on and nobody holds.
-    fn waiting_rows(&self, id: QueueId) -> Vec<u32> {
+    /// Rows that nobody works on and nobody holds; as many as one report takes. The others' timers bring the next.
+    fn waiting_rows(&self, id: QueueId, wanted: impl Fn(&Row) -> bool) -> Vec<u32> {
         let rows = self.message(id).rows.iter().zip(0..);
-        let waiting = rows.filter(|(row, _)| matches!(row.state, State::Deferred | State::Ready));
-        waiting.map(|(_, recipient)| recipient).collect()
+        let waiting = rows.filter(|(row, _)| matches!(row.state, State::Deferred | State::Ready) && wanted(row));
+        waiting
+            .map(|(_, recipient)| recipient)
+            .take(limits::CLIENT_RECIPIENTS)
+            .collect()
     }
 
     /// What was said last of a row, or, when it was never its turn, of its destination.

@@ -33,7 +33,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-use ask::{Ask, Notice, Settings, Value};
+use ask::{Ask, Handed, Notice, Settings, Value};
 use commit::Job;
 use destination::Destinations;
 use rows::{Message, RowKey, State};
@@ -340,14 +340,14 @@ impl Scheduler {
             Phase::Idle => {}
             Phase::Routing | Phase::Busy { .. } => panic!("a connection wants a message before it can have one"),
         }
-        let transaction = self.next_transaction(number, destination).map(Arc::new);
+        let handed = self.next_message(number, destination);
         self.asks.push_back(Ask::Hand {
             connection: number,
-            transaction,
+            handed,
         });
     }
 
-    fn next_transaction(&mut self, number: u64, destination: u32) -> Option<Transaction> {
+    fn next_message(&mut self, number: u64, destination: u32) -> Option<Handed> {
         let sent = self.connections[&number].messages;
         let (open, most) = (self.connections.len(), self.settings.connections);
         let tired = sent >= limits::CONNECTION_MESSAGES
@@ -365,8 +365,8 @@ impl Scheduler {
                 State::InFlight,
             );
         }
-        let queued = &self.message(id).queued;
-        let entered = &queued.entered;
+        let message = self.message(id).queued.clone();
+        let entered = &message.entered;
         let transaction = Transaction {
             id,
             reverse_path: entered.reverse_path.clone(),
@@ -375,12 +375,15 @@ impl Scheduler {
                 .iter()
                 .map(|place| entered.recipients[*place as usize].clone())
                 .collect(),
-            size: queued.body_len + entered.prefix.len() as u64,
+            size: message.body_len + entered.prefix.len() as u64,
         };
         let connection = self.connections.get_mut(&number).expect("it was there just now");
         connection.messages += 1;
         connection.phase = Phase::Busy { id, recipients };
-        Some(transaction)
+        Some(Handed {
+            message,
+            transaction: Arc::new(transaction),
+        })
     }
 
     /// The message whose turn it is at a destination; its rows are ready no more.

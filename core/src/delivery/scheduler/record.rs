@@ -5,11 +5,12 @@ use super::ask::*;
 crate::record_enum!(Ask {
     0 => Route { connection, recipient, seed, then },
     1 => Connect { connection, plan },
-    2 => Hand { connection, transaction },
+    2 => Hand { connection, handed },
     3 => Commit { commit, then },
     4 => Reported { connection },
     5 => Obeyed { ticket, rows },
 });
+crate::record_struct!(Handed { message, transaction });
 crate::record_struct!(Commit {
     message,
     changes,

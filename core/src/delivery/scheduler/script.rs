@@ -51,9 +51,9 @@ impl ScriptForm for Scheduler {
                 Destination::Literal(ip) => format!("Connect {connection} [{ip}]"),
                 Destination::Relay(relay) => format!("Connect {connection} relay {relay}"),
             },
-            Ask::Hand { connection, transaction } => match transaction {
+            Ask::Hand { connection, handed } => match handed {
                 None => format!("Hand {connection} nothing"),
-                Some(transaction) => {
+                Some(Handed { transaction, .. }) => {
                     let to: Vec<_> = transaction.recipients.iter().map(|to| to.address.to_string()).collect();
                     format!("Hand {connection} message {} to {}", transaction.id.0, to.join(","))
                 }
