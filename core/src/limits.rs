@@ -39,8 +39,18 @@ pub const PATH: usize = 256;
 pub const SMTP_COMMAND: usize = 4096;
 /// Octets of an AUTH command or continuation line (RFC 4954 §4).
 pub const SMTP_AUTH_LINE: usize = 12_288;
+/// Octets of a client's nonce of SCRAM: it comes back in a reply line.
+pub const SCRAM_NONCE: usize = 192;
+/// Octets of a message of SCRAM, which carries two nonces and a proof.
+pub const SCRAM_MESSAGE: usize = 4096;
 /// Recipients of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
 pub const SMTP_RECIPIENTS: usize = 1000;
+/// Parameters of one MAIL or RCPT: there are fewer different ones.
+pub const SMTP_PARAMETERS: usize = 16;
+/// Characters of ENVID's value (RFC 3461 §4.4).
+pub const ENVID: usize = 100;
+/// Characters of ORCPT's value (RFC 3461 §4.2).
+pub const ORCPT: usize = 500;
 /// Waiting for the next command (RFC 5321 §4.5.3.2.7).
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
@@ -257,12 +267,49 @@ pub const FILTERED: u64 = 64 * 1024;
 pub const SINK_CHUNK: usize = 64 * 1024;
 /// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
 pub const LIST_COST: usize = 100_000_000;
+/// Keys and operators of one SEARCH: each is looked at for each message (S38).
+pub const SEARCH_KEYS: usize = 4096;
+/// Operators and parentheses of a SEARCH within each other: clients write `OR a OR b OR c …` for as many words (S31).
+pub const SEARCH_DEPTH: usize = 1000;
+/// Keys of a SEARCH for which messages are read: each octet may be compared with each (S38).
+pub const SEARCH_TEXTS: usize = 128;
+/// Keys times messages that a session looks at before it lets others run (S38).
+pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
+pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
+
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+/// Octets of the head of an HTTP request.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Fields of a head.
+pub const HTTP_FIELDS: usize = 64;
+/// Octets of the body of an HTTP request (S60).
+pub const HTTP_BODY: usize = 64 * 1024;
+/// Requests of one connection.
+pub const HTTP_REQUESTS: usize = 100;
+/// Waiting for the next request of a connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// From the first octet of a head to its last (S09).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// For a whole body (S09).
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// For a response, all of which fits into the system's buffers.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// Octets that are read and dropped behind a last answer.
+pub const HTTP_DRAINED: usize = 256 * 1024;
 
 // --- store ----------------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,13 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
                 let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {

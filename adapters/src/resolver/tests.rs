@@ -1,11 +1,19 @@
 //! The codec and `resolv.conf`; and the resolver over real sockets, once. Its behaviour is tested in the simulation
 //! (`tests/tests/resolver.rs`).
 
+use std::net::SocketAddr;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use pillarbox_core::address::Domain;
+use pillarbox_core::decision::{FactAnswer, Known, Question};
 use pillarbox_core::dns::{Code, Data, Kind, Name, Outgoing};
 use pillarbox_core::time::Instant;
 
-use super::{codec, resolv_conf};
+use super::{Resolver, codec, resolv_conf};
+use crate::config::Dns;
+use crate::decide::FactSource;
+use crate::env::{Datagram, Env};
+use crate::os::OsEnv;
 
 fn asked(name: &str) -> Outgoing {
     Outgoing {
@@ -85,4 +93,64 @@ fn resolv_conf_names_servers() {
     let servers: Vec<String> = resolv_conf::servers(text).iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["192.0.2.1:53", "[2001:db8::1]:53", "192.0.2.2:53", "192.0.2.3:53"]);
     assert_eq!(resolv_conf::servers(""), ["127.0.0.1:53".parse().unwrap()]);
+}
+
+/// A small DNS server over real sockets: by UDP it answers only that TCP has the answer.
+async fn fake_dns(env: OsEnv, told: async_channel::Sender<SocketAddr>) {
+    let socket = env.bind_datagram("127.0.0.1:0".parse().unwrap()).unwrap();
+    let at = socket.local_address().unwrap();
+    let listener = env.listen(at).unwrap();
+    told.send(at).await.unwrap();
+    let mut question = [0; 512];
+    let (len, by) = socket.receive_from(&mut question).await.unwrap();
+    let mut answer = answered(&question[..len]);
+    // TC, and no answers.
+    answer[2] |= 0x02;
+    answer[6..8].fill(0);
+    socket.send_to(&answer[..len], by).await.unwrap();
+    let (mut stream, _) = env.accept(&listener).await.unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).await.unwrap();
+    let mut question = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut question).await.unwrap();
+    let answer = answered(&question);
+    stream
+        .write_all(&u16::try_from(answer.len()).unwrap().to_be_bytes())
+        .await
+        .unwrap();
+    stream.write_all(&answer).await.unwrap();
+    stream.close().await.unwrap();
+}
+
+/// The question with one address behind it, and without EDNS.
+fn answered(question: &[u8]) -> Vec<u8> {
+    let opt = 11;
+    let mut answer = question[..question.len() - opt].to_vec();
+    answer[2] |= 0x84;
+    answer[7] = 1;
+    answer[11] = 0;
+    answer.extend_from_slice(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x07");
+    answer
+}
+
+#[test]
+fn over_real_sockets_what_is_cut_off_comes_by_tcp() {
+    let folder = std::env::temp_dir().join(format!("pillarbox-resolver-{}", std::process::id()));
+    let env = OsEnv::open(&folder).unwrap();
+    env.run(async {
+        let (told, at) = async_channel::bounded(1);
+        env.spawn("fake DNS", fake_dns(env.clone(), told));
+        let dns = Dns {
+            servers: vec![at.recv().await.unwrap()],
+            trust_ad: false,
+        };
+        let resolver = Resolver::new(env.clone(), &dns);
+        let question = Question::Ipv4(Domain::parse("mx.one.test", false).unwrap());
+        let fact = resolver.fact(&question).await;
+        let address = "192.0.2.7".parse().unwrap();
+        assert_eq!(fact.answer, FactAnswer::Known(Known::Addresses(vec![address])));
+        // The fake server is gone: this comes from the cache.
+        assert_eq!(resolver.fact(&question).await.answer, fact.answer);
+    });
+    let _ = std::fs::remove_dir_all(&folder);
 }

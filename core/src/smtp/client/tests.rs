@@ -294,7 +294,7 @@ impl Books {
     }
 
     /// The server is silent, the host answers: it comes to an end.
-    fn to_the_end(&mut self) {
+    fn run_to_the_end(&mut self) {
         for _ in 0..1000 {
             if self.closed {
                 return;
@@ -334,7 +334,7 @@ proptest! {
         for deed in deeds {
             books.perform(deed);
         }
-        books.to_the_end();
+        books.run_to_the_end();
         prop_assert_eq!(&books.handed, &books.reported);
         prop_assert_eq!(books.unusable, usize::from(!books.asked_next));
     }
