@@ -28,6 +28,7 @@ fn story<T: Future<Output = ()> + Send + 'static>(seed: u64, tell: impl FnOnce(I
     }
     zone = zone.mx("loop.test", 10, "mx.one.test").mx("silent.test", 10, "mx.silent.test");
     zone = zone.address("mx.silent.test", IpAddr::from([10, 0, 0, 99]));
+    zone = zone.address("inner.test", IpAddr::from([127, 0, 0, 1]));
     world.dns(zone);
     server::start(&world, nodes[0], ONE, &["alice", "bob"]);
     server::start(&world, nodes[1], TWO, &["carol", "dave"]);
@@ -136,14 +137,14 @@ fn mail_out_and_a_report_back() {
 #[test]
 fn nowhere() {
     story(2, async |net: Internet| {
-        net.submit(&["x@nowhere.test", "x@loop.test", "x@[127.0.0.1]"], "nowhere").await;
+        net.submit(&["x@nowhere.test", "x@loop.test", "x@inner.test"], "nowhere").await;
         net.pass(Duration::from_secs(30)).await;
         let reports = net.inbox("alice@one.test").await;
         assert_eq!(reports.len(), 3, "one destination each: {reports:?}");
         for (address, status, words) in [
             ("x@nowhere.test", "5.1.2", "does not exist"),
             ("x@loop.test", "5.4.6", "add [[domain]] name"),
-            ("x@[127.0.0.1]", "5.4.4", "loopback"),
+            ("x@inner.test", "5.1.2", "loopback"),
         ] {
             let recipient = format!("Final-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: {status}\r\n");
             let report = reports.iter().find(|report| report.contains(&recipient));
@@ -187,7 +188,7 @@ fn silence() {
         let reports = net.inbox("alice@one.test").await;
         assert_eq!(reports.len(), 1, "{reports:?}");
         assert!(reports[0].contains("Action: delayed\r\nStatus: 4."), "{}", reports[0]);
-        assert!(reports[0].contains("\r\nWill-Retry-Until: Sun, 29 Nov 2026 "), "{}", reports[0]);
+        assert!(reports[0].contains("\r\nWill-Retry-Until: Tue, 06 Jan 2026 00:00:0"), "{}", reports[0]);
         net.pass(hours(5 * 24 - 6)).await;
         assert_eq!(net.inbox("alice@one.test").await.len(), 1);
         net.pass(hours(2)).await;
