@@ -26,7 +26,9 @@ fn story<T: Future<Output = ()> + Send + 'static>(seed: u64, tell: impl FnOnce(I
         let host = format!("mx.{domain}");
         zone = zone.mx(domain, 10, &host).address(&host, ip);
     }
-    zone = zone.mx("loop.test", 10, "mx.one.test").mx("silent.test", 10, "mx.silent.test");
+    zone = zone
+        .mx("loop.test", 10, "mx.one.test")
+        .mx("silent.test", 10, "mx.silent.test");
     zone = zone.address("mx.silent.test", IpAddr::from([10, 0, 0, 99]));
     zone = zone.address("inner.test", IpAddr::from([127, 0, 0, 1]));
     world.dns(zone);
@@ -74,12 +76,19 @@ impl Internet {
 
     /// The INBOX of a user, whole messages as text.
     async fn inbox(&self, address: &str) -> Vec<String> {
-        let ip = if address.ends_with(ONE) { self.nodes[0] } else { self.nodes[1] };
+        let ip = if address.ends_with(ONE) {
+            self.nodes[0]
+        } else {
+            self.nodes[1]
+        };
         let stream = server::connect(&self.client, SocketAddr::new(ip, 143)).await;
         let mut imap = Imap::login(stream, address, PASSWORD).await.expect("a session");
         let messages = imap.messages("INBOX").await.expect("messages");
         imap.ok("LOGOUT").await.expect("logged out");
-        messages.into_iter().map(|bytes| String::from_utf8(bytes).expect("text")).collect()
+        messages
+            .into_iter()
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
+            .collect()
     }
 }
 
@@ -92,18 +101,26 @@ fn message(subject: &str) -> Vec<u8> {
 }
 
 fn count(messages: &[String], subject: &str) -> usize {
-    messages.iter().filter(|message| message.contains(&format!("\r\nThe text of {subject}.\r\n"))).count()
+    messages
+        .iter()
+        .filter(|message| message.contains(&format!("\r\nThe text of {subject}.\r\n")))
+        .count()
 }
 
 /// Out, whole and once; a wrong address comes back in the sender's INBOX, and only that.
 #[test]
 fn mail_out_and_a_report_back() {
     let tell = async |net: Internet| {
-        net.submit(&["carol@two.test", "nobody@two.test", "bob@one.test"], "first").await;
+        net.submit(&["carol@two.test", "nobody@two.test", "bob@one.test"], "first")
+            .await;
         net.pass(Duration::from_secs(30)).await;
         let carol = net.inbox("carol@two.test").await;
         assert_eq!((carol.len(), count(&carol, "first")), (1, 1), "{carol:?}");
-        assert!(carol[0].ends_with(std::str::from_utf8(&message("first")).expect("text")), "{}", carol[0]);
+        assert!(
+            carol[0].ends_with(std::str::from_utf8(&message("first")).expect("text")),
+            "{}",
+            carol[0]
+        );
         assert!(carol[0].starts_with("Return-Path: <alice@one.test>\r\n"), "{}", carol[0]);
         assert_eq!(carol[0].matches("Received: ").count(), 2, "{}", carol[0]);
         assert_eq!(count(&net.inbox("bob@one.test").await, "first"), 1);
@@ -137,7 +154,8 @@ fn mail_out_and_a_report_back() {
 #[test]
 fn nowhere() {
     story(2, async |net: Internet| {
-        net.submit(&["x@nowhere.test", "x@loop.test", "x@inner.test"], "nowhere").await;
+        net.submit(&["x@nowhere.test", "x@loop.test", "x@inner.test"], "nowhere")
+            .await;
         net.pass(Duration::from_secs(30)).await;
         let reports = net.inbox("alice@one.test").await;
         assert_eq!(reports.len(), 3, "one destination each: {reports:?}");
@@ -188,7 +206,11 @@ fn silence() {
         let reports = net.inbox("alice@one.test").await;
         assert_eq!(reports.len(), 1, "{reports:?}");
         assert!(reports[0].contains("Action: delayed\r\nStatus: 4."), "{}", reports[0]);
-        assert!(reports[0].contains("\r\nWill-Retry-Until: Tue, 06 Jan 2026 00:00:0"), "{}", reports[0]);
+        assert!(
+            reports[0].contains("\r\nWill-Retry-Until: Tue, 06 Jan 2026 00:00:0"),
+            "{}",
+            reports[0]
+        );
         net.pass(hours(5 * 24 - 6)).await;
         assert_eq!(net.inbox("alice@one.test").await.len(), 1);
         net.pass(hours(2)).await;
@@ -211,7 +233,8 @@ fn law_6_at_every_sync() {
             net.pass(Duration::from_secs(60)).await;
             let mut left = sync;
             let fuse = move |op: &DiskOp| {
-                let journal = matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
+                let journal =
+                    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
                 left = left.saturating_sub(u64::from(journal));
                 journal && left == 0
             };
