@@ -122,7 +122,7 @@ impl Session {
         format!("Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {with} id {id}{recipient};\r\n {date}\r\n")
     }
 
-    /// Ten characters of time, seven of chance: sortable by time, never the same twice.
+    /// Never the same twice.
     pub(super) fn new_id(&mut self) -> String {
         self.messages += 1;
         let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("pillarbox 2026 message id", &self.seed));
