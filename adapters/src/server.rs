@@ -19,6 +19,7 @@ use crate::hosts::door::{Current, Door};
 use crate::hosts::sessions::Sessions;
 use crate::hosts::store::Store;
 use crate::listen::{Bounds, Gate};
+use crate::resolver::Resolver;
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -105,6 +106,7 @@ impl<E: Env> Server<E> {
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
+            resolver: Resolver::new(env.clone(), &config.dns),
             secrets,
             store: started.store,
             sessions,
@@ -266,7 +268,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
-            | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),
+            | Reply::Changed { .. }
+            | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }
     }
     Ok(())

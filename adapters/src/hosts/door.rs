@@ -121,7 +121,7 @@ impl<E: Env> Door<E> {
         }
         let starttls = !protocol.implicit_tls();
         let plaintext_auth = within(&self.listener.plaintext_auth, peer);
-        let start_tls = StartTls { server: tls, alpn };
+        let start_tls = StartTls::Accept { server: tls, alpn };
         let (number, shared) = (guest.number(), self.shared.clone());
         Ok(match protocol {
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {

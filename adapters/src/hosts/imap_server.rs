@@ -60,7 +60,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         let shared = self.shared.clone();
         let number = self.guest.number();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
@@ -199,7 +199,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                     internal_date,
                     save_date: shared.env.now().unix,
                 };
-                let reply = started(&shared.env, sink.commit(vec![placement], number));
+                let reply = started(&shared.env, sink.commit(vec![placement], Vec::new(), number));
                 Performed::Later(Box::pin(async move { then.answer(AppendDone(appended(reply.await))) }))
             }
         }
@@ -252,13 +252,14 @@ fn refused(reply: Reply) -> Refused {
         | Reply::Expunged { .. }
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Refused::Limit("the store gave another answer than was asked for".into()),
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Refused::Limit("the store gave another answer than was asked for".into()),
     }
 }
 
 fn appended(reply: Reply) -> Result<Appended, Refused> {
     match reply {
-        Reply::Placed { lsn, placed } => match placed.as_slice() {
+        Reply::Placed { lsn, placed, .. } => match placed.as_slice() {
             [place] => Ok(Appended {
                 lsn,
                 uid_validity: place.uid_validity,

@@ -84,6 +84,8 @@ impl Store {
             body_hash: taken.hash,
             big: false,
             copies: Vec::new(),
+            queued: vec![],
+            changes: vec![],
         };
         self.messages.push([prefix, body].concat());
         self.mailbox.append(lsn, origin, &place, &copy);

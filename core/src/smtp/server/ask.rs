@@ -175,6 +175,12 @@ pub enum TlsOutcome {
     Failed,
 }
 
+impl<E> From<Result<TlsEvidence, E>> for TlsOutcome {
+    fn from(handshake: Result<TlsEvidence, E>) -> TlsOutcome {
+        handshake.map_or(TlsOutcome::Failed, TlsOutcome::Secure)
+    }
+}
+
 /// What is known of a TLS session (for `Received` and for channel binding).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsEvidence {
