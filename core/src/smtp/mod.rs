@@ -1,4 +1,4 @@
-//! SMTP (RFC 5321): commands, replies, dot-stuffing, and the server session.
+//! SMTP (RFC 5321): commands, replies, dot-stuffing, the server session and the client session.
 
 pub mod client;
 pub mod command;
