@@ -19,6 +19,8 @@ use crate::hosts::door::{Current, Door};
 use crate::hosts::sessions::Sessions;
 use crate::hosts::store::Store;
 use crate::listen::{Bounds, Gate};
+use crate::resolver::Resolver;
+use crate::setup;
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -30,7 +32,7 @@ pub struct Start<E: Env> {
     pub tls: E::TlsServer,
     /// How many connections are let in.
     pub connections: Bounds,
-    /// Password checks that may run at once: as many as there are cores.
+    /// Password checks that may run at once: as many as there are cores. Searches: one less, so that the others can go on.
     pub password_jobs: usize,
 }
 
@@ -51,6 +53,19 @@ pub struct Bound {
     pub protocol: Protocol,
     /// Where.
     pub address: SocketAddr,
+    /// Whether proxies speak for its peers: then the port outside is another.
+    pub behind_proxy: bool,
+}
+
+impl Bound {
+    /// A listener at one of its addresses.
+    pub fn of(listener: &Listener, address: SocketAddr) -> Bound {
+        Bound {
+            protocol: listener.protocol,
+            address,
+            behind_proxy: !listener.proxy_protocol.is_empty(),
+        }
+    }
 }
 
 /// Why a server does not start.
@@ -89,6 +104,7 @@ impl<E: Env> Server<E> {
         } = start;
         let gate = Gate::new(connections);
         let listeners = open_listeners(&env, &config.listeners)?;
+        let bound: Vec<Bound> = listeners.iter().map(|(listener, _, at)| Bound::of(listener, *at)).collect();
         let accounts = Accounts::load(env.clone(), Names::of(&config), password_jobs).await?;
         let sessions = Arc::<Sessions>::default();
         let started = Store::start(env.clone(), store_settings(&config), sessions.clone()).await;
@@ -105,9 +121,11 @@ impl<E: Env> Server<E> {
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
+            resolver: Resolver::new(env.clone(), &config.dns),
             secrets,
             store: started.store,
             sessions,
+            searches: Arc::new(async_lock::Semaphore::new(password_jobs.saturating_sub(1).max(1))),
             seed,
         });
         make_accounts(&shared).await?;
@@ -116,15 +134,11 @@ impl<E: Env> Server<E> {
             hostname: config.hostname.as_str().to_string(),
             message_max: config.message_max,
             max_age: config.delivery.max_age,
+            site: Arc::new(setup::site(&config, &bound)),
         };
         let current = Arc::new(Mutex::new(current));
         let (open, closed) = async_channel::bounded::<()>(1);
-        let mut bound = Vec::new();
         for (listener, at, address) in listeners {
-            bound.push(Bound {
-                protocol: listener.protocol,
-                address,
-            });
             tracing::info!(protocol = listener.protocol.name(), %address, "listening");
             let door = Door {
                 shared: shared.clone(),
@@ -177,6 +191,7 @@ impl<E: Env> Server<E> {
                 hostname: new.hostname.as_str().to_string(),
                 message_max: new.message_max,
                 max_age: new.delivery.max_age,
+                site: Arc::new(setup::site(new, &self.bound)),
             };
         }
         let kept = [
@@ -266,7 +281,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
-            | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),
+            | Reply::Changed { .. }
+            | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }
     }
     Ok(())

@@ -39,8 +39,18 @@ pub const PATH: usize = 256;
 pub const SMTP_COMMAND: usize = 4096;
 /// Octets of an AUTH command or continuation line (RFC 4954 §4).
 pub const SMTP_AUTH_LINE: usize = 12_288;
+/// Octets of a client's nonce of SCRAM: it comes back in a reply line.
+pub const SCRAM_NONCE: usize = 192;
+/// Octets of a message of SCRAM, which carries two nonces and a proof.
+pub const SCRAM_MESSAGE: usize = 4096;
 /// Recipients of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
 pub const SMTP_RECIPIENTS: usize = 1000;
+/// Parameters of one MAIL or RCPT: there are fewer different ones.
+pub const SMTP_PARAMETERS: usize = 16;
+/// Characters of ENVID's value (RFC 3461 §4.4).
+pub const ENVID: usize = 100;
+/// Characters of ORCPT's value (RFC 3461 §4.2).
+pub const ORCPT: usize = 500;
 /// Waiting for the next command (RFC 5321 §4.5.3.2.7).
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
@@ -85,6 +95,43 @@ pub const HEADERS_KEPT: usize = 1024 * 1024;
 pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
+
+// --- DNS ------------------------------------------------------------------------------------------------------------------
+
+/// Octets of a name as text, without the final dot (RFC 1035 §2.3.4: 255 on the wire).
+pub const DNS_NAME: usize = 253;
+/// Servers that are asked in turn.
+pub const DNS_SERVERS: usize = 4;
+/// How long a server is waited for, by round: all are asked in each.
+pub const DNS_PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
+/// Time of one look-up in all, aliases included: below [`DECISION_TIME`].
+pub const DNS_TIME: Duration = Duration::from_secs(16);
+/// How long a silent server is asked last.
+pub const DNS_SILENT: Duration = Duration::from_secs(60);
+/// Datagrams that are not the answer, after which TCP is used: somebody guesses (S54).
+pub const DNS_WRONG: usize = 16;
+/// Unpredictable octets of one question: id 2, port 4, one bit for each octet of the name (S54).
+pub const DNS_RANDOMNESS: usize = 6 + DNS_NAME.div_ceil(8);
+/// The lowest port that is asked from: those below have their services.
+pub const DNS_PORT_MIN: u16 = 1024;
+/// Octets of a datagram that we take (RFC 6891 §6.2.5; what passes everywhere without fragments).
+pub const DNS_PAYLOAD: u16 = 1232;
+/// Aliases that lead from a name to its records.
+pub const DNS_ALIASES: usize = 8;
+/// Records of one answer that are kept.
+pub const DNS_RECORDS: usize = 100;
+/// Seconds that an answer is kept at most: an operator's mistake heals in a day.
+pub const DNS_TTL_MAX: u32 = 24 * 60 * 60;
+/// Seconds that "there is none" is kept at most (RFC 2308 §5: one to three hours).
+pub const DNS_NEGATIVE_TTL_MAX: u32 = 3 * 60 * 60;
+/// Seconds that a failure is kept (RFC 9520 §3.2: 1 second to 5 minutes).
+pub const DNS_FAILURE_TTL: u32 = 5;
+/// Facts in the cache: some 300 octets each.
+pub const DNS_CACHE: usize = 10_000;
+/// Look-ups that run at once: a socket each.
+pub const DNS_LOOKUPS: usize = 200;
+/// Look-ups that wait to run; more are temporary failures.
+pub const DNS_QUEUE: usize = 5000;
 
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
@@ -199,12 +246,49 @@ pub const FILTERED: u64 = 64 * 1024;
 pub const SINK_CHUNK: usize = 64 * 1024;
 /// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
 pub const LIST_COST: usize = 100_000_000;
+/// Keys and operators of one SEARCH: each is looked at for each message (S38).
+pub const SEARCH_KEYS: usize = 4096;
+/// Operators and parentheses of a SEARCH within each other: clients write `OR a OR b OR c …` for as many words (S31).
+pub const SEARCH_DEPTH: usize = 1000;
+/// Keys of a SEARCH for which messages are read: each octet may be compared with each (S38).
+pub const SEARCH_TEXTS: usize = 128;
+/// Keys times messages that a session looks at before it lets others run (S38).
+pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
+pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
+
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+/// Octets of the head of an HTTP request.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Fields of a head.
+pub const HTTP_FIELDS: usize = 64;
+/// Octets of the body of an HTTP request (S60).
+pub const HTTP_BODY: usize = 64 * 1024;
+/// Requests of one connection.
+pub const HTTP_REQUESTS: usize = 100;
+/// Waiting for the next request of a connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// From the first octet of a head to its last (S09).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// For a whole body (S09).
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// For a response, all of which fits into the system's buffers.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// Octets that are read and dropped behind a last answer.
+pub const HTTP_DRAINED: usize = 256 * 1024;
 
 // --- store ----------------------------------------------------------------------------------------------------------------
 
@@ -230,6 +314,8 @@ pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
 /// A pack is sealed (the next one is begun) at this size.
 pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
+/// Octets of a pack of the queue: one is removed as soon as none of its messages waits any more, so they are small.
+pub const QUEUE_PACK_BYTES: u64 = 16 * 1024 * 1024;
 /// How long settled writes wait for a checkpoint.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
 /// How long a durable record's frames and index entries wait for others beside them: many small writes become one. Nobody waits

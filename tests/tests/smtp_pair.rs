@@ -65,6 +65,7 @@ impl Pair {
             submission: false,
             starttls: false,
             plaintext_auth: false,
+            scram: false,
             message_max: limits::MESSAGE,
         };
         let peer = server::ask::Peer {
@@ -240,7 +241,12 @@ impl Pair {
                 self.arrived.push(std::mem::take(&mut self.sink));
                 then.answer(Committed::Done)
             }
-            Ask::StartTls { .. } | Ask::VerifyPassword { .. } | Ask::JudgeAuthor { .. } | Ask::DropMessage => panic!("{ask:?}"),
+            Ask::StartTls { .. }
+            | Ask::VerifyPassword { .. }
+            | Ask::ScramSalt { .. }
+            | Ask::ScramProof { .. }
+            | Ask::JudgeAuthor { .. }
+            | Ask::DropMessage => panic!("{ask:?}"),
         };
         self.server.handle(self.now, Input::Answer(answer));
     }
