@@ -187,16 +187,37 @@ pub const RETRY: [Duration; 7] = [
 pub const RETRY_JITTER: u64 = 20;
 /// The first wait after a refusal that looks like greylisting: most lists ask for five minutes (RFC 6647 §3).
 pub const RETRY_GREYLIST: Duration = Duration::from_secs(6 * 60);
-/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least four to five days).
-pub const MAX_AGE: Duration = Duration::from_secs(5 * 86_400);
-/// The same for messages with a null reverse path: nobody waits for them.
-pub const MAX_AGE_NULL_SENDER: Duration = Duration::from_secs(2 * 86_400);
 /// When a delay is reported by default (`delivery.delay_notice`).
 pub const DELAY_NOTICE: Duration = Duration::from_secs(4 * 3600);
 /// Octets of the original that a report returns (S17).
 pub const REPORT_RETURNED: usize = 50_000;
+/// Connections to other servers, over all.
+pub const CLIENT_CONNECTIONS: usize = 100;
+/// Connections to one destination at first (Postfix: `initial_destination_concurrency`).
+pub const CONCURRENCY_START: u32 = 5;
+/// Connections to one destination at most (Postfix: `default_destination_concurrency_limit`).
+pub const CONCURRENCY_MAX: u32 = 20;
+/// Messages that one connection carries: servers like an end to it.
+pub const CONNECTION_MESSAGES: u32 = 100;
+/// How long a destination rests when as many connections in a row failed as it may have.
+pub const DEAD_REST: Duration = Duration::from_secs(60);
+/// How long it rests after the first probe that fails; doubled with each further one.
+pub const DEAD_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+/// How long it rests at most.
+pub const DEAD_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+/// Turns of interactive submission, other mail, and reports at one destination.
+pub const CLASS_TURNS: [i32; 3] = [8, 4, 1];
+/// Commits of the scheduler that are open at once; the store batches them.
+pub const SCHEDULER_COMMITS: usize = 64;
+/// When a commit that the store refused (a full disk) is tried again.
+pub const COMMIT_RETRY: Duration = Duration::from_secs(10);
 /// Characters of one text (a reply, an address) in a report.
-pub const REPORT_TEXT: usize = 1000;
+pub const REPORT_TEXT: usize = 400;
+/// Octets of an address in a report (RFC 3461 §4.2: ORCPT has at most 500).
+pub const REPORT_ADDRESS: usize = 500;
+/// Octets of a report's words for people; who has no room there stands in the technical part. With [`CLIENT_RECIPIENTS`] recipients
+/// a report stays below [`INLINE_BODY`].
+pub const REPORT_WORDS: usize = 32 * 1024;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 

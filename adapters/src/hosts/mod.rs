@@ -10,6 +10,7 @@ pub mod door;
 pub mod guest;
 pub mod imap_server;
 pub mod matching;
+pub mod scheduler;
 pub mod sessions;
 pub mod sink;
 pub mod smtp_client;
