@@ -126,7 +126,7 @@ impl<E: Env> Door<E> {
         }
         let starttls = !protocol.implicit_tls();
         let plaintext_auth = within(&self.listener.plaintext_auth, peer);
-        let start_tls = StartTls { server: tls, alpn };
+        let start_tls = StartTls::Accept { server: tls, alpn };
         let (number, shared) = (guest.number(), self.shared.clone());
         let close = match protocol {
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
@@ -136,6 +136,7 @@ impl<E: Env> Door<E> {
                     submission,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let client = smtp::ask::Peer {
@@ -158,6 +159,7 @@ impl<E: Env> Door<E> {
                     hostname,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());

@@ -15,6 +15,9 @@ protocol = \"smtp\"
 address = [\"127.0.0.1:2525\", \"[::1]:2525\"]
 proxy_protocol = [\"127.0.0.1\"]
 
+[dns]
+servers = [\"127.0.0.1:5353\", \"::1\"]
+
 [limits]
 message = \"10M\"
 ";
@@ -31,7 +34,7 @@ protocol = \"smpt\"
 address = \"127.0.0.1\"
 
 [[listener]]
-protocol = \"https\"
+protocol = \"lmtp\"
 
 [auth]
 scram = \"auto\"
