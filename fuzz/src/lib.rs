@@ -3,11 +3,13 @@
 mod imap;
 mod journal;
 mod message;
+mod search;
 mod smtp;
 
 pub use imap::{imap_command, imap_frame};
 pub use journal::journal_scan;
 pub use message::{message_header, message_mime};
+pub use search::message_search;
 pub use smtp::{smtp_command, smtp_data};
 
 /// Splits an input: its first byte steers, the rest is what a peer sends.
