@@ -61,11 +61,18 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         let shared = self.shared.clone();
         let number = self.guest.number();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
                     Reply::Mailboxes(list) => Ok(list),
@@ -201,7 +208,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                     internal_date,
                     save_date: shared.env.now().unix,
                 };
-                let reply = started(&shared.env, sink.commit(vec![placement], number));
+                let reply = started(&shared.env, sink.commit(vec![placement], Vec::new(), number));
                 Performed::Later(Box::pin(async move { then.answer(AppendDone(appended(reply.await))) }))
             }
         }
@@ -254,13 +261,14 @@ fn refused(reply: Reply) -> Refused {
         | Reply::Expunged { .. }
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Refused::Limit("the store gave another answer than was asked for".into()),
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Refused::Limit("the store gave another answer than was asked for".into()),
     }
 }
 
 fn appended(reply: Reply) -> Result<Appended, Refused> {
     match reply {
-        Reply::Placed { lsn, placed } => match placed.as_slice() {
+        Reply::Placed { lsn, placed, .. } => match placed.as_slice() {
             [place] => Ok(Appended {
                 lsn,
                 uid_validity: place.uid_validity,

@@ -10,14 +10,17 @@ pub mod door;
 pub mod guest;
 pub mod imap_server;
 pub mod matching;
+pub mod scheduler;
 pub mod sessions;
 pub mod sink;
+pub mod smtp_client;
 pub mod smtp_server;
 pub mod store;
 
 use crate::accounts::Accounts;
 use crate::config::Secrets;
 use crate::env::Env;
+use crate::resolver::Resolver;
 
 /// What all sessions of a server share.
 pub struct Shared<E: Env> {
@@ -25,6 +28,8 @@ pub struct Shared<E: Env> {
     pub env: E,
     /// Who may log in.
     pub accounts: Accounts<E>,
+    /// Asks DNS.
+    pub resolver: Resolver<E>,
     /// The passwords of next hops.
     pub secrets: Secrets,
     /// The store.

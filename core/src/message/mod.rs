@@ -11,6 +11,7 @@ pub mod digest;
 pub mod encoded_word;
 pub mod header;
 pub mod header_filter;
+pub mod id;
 pub mod intake;
 pub mod mime;
 pub mod section;

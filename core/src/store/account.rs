@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::mailbox::Mailbox;
 use super::operation::{NewAccount, Operation};
+use super::queue::{QUEUE, Queue};
 use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
@@ -24,8 +25,11 @@ pub struct Account {
     pub pack: PackEnd,
     /// Up to which record the index file had everything when it was read.
     pub loaded_until: Lsn,
+    /// What waits for other servers; empty in all accounts but the queue's own.
+    pub queue: Queue,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     inbox: Option<MailboxId>,
+    made: bool,
 }
 
 /// The end of an account's packs.
@@ -61,14 +65,16 @@ impl Account {
             last_lsn: Lsn(0),
             pack: PackEnd::default(),
             loaded_until: Lsn(0),
+            queue: Queue::default(),
             mailboxes: BTreeMap::new(),
             inbox: None,
+            made: false,
         }
     }
 
-    /// Whether the record that made it has been applied: every account has an INBOX.
+    /// Whether the record that made it has been applied.
     pub fn is_made(&self) -> bool {
-        self.inbox.is_some()
+        self.made
     }
 
     /// One of its mailboxes.
@@ -139,7 +145,16 @@ impl Account {
                         mailbox.append(lsn, origin, place, copy);
                     }
                 }
+                if id == QUEUE {
+                    for queued in &place.queued {
+                        let body = if place.big { 0 } else { place.body_len };
+                        self.follow(queued.location, queued.entered.prefix.len() as u64 + body);
+                        self.queue.enter(place, queued);
+                    }
+                    place.changes.iter().for_each(|change| _ = self.queue.change(change));
+                }
             }
+            Operation::ChangeQueue(changes) => changes.iter().for_each(|change| _ = self.queue.change(change)),
             Operation::Flag(flag) => {
                 self.mod_seq = self.mod_seq.max(flag.mod_seq);
                 if let Some(mailbox) = self.mailboxes.get_mut(&flag.mailbox.mailbox) {
@@ -160,6 +175,7 @@ impl Account {
             let made = Mailbox::new(mailbox.name.clone(), mailbox.special_use, new.uid_validity, self.mod_seq, lsn);
             self.mailboxes.entry(mailbox.mailbox).or_insert(made);
         }
+        self.made = true;
         self.inbox = self.inbox.or(new.mailboxes.first().map(|first| first.mailbox));
     }
 
@@ -183,6 +199,7 @@ impl Record for Account {
         self.pack.pack.encode(out);
         self.pack.len.encode(out);
         self.inbox.encode(out);
+        self.queue.encode(out);
         let count = u32::try_from(self.mailboxes.len()).expect("an account has few mailboxes");
         count.encode(out);
         for (id, mailbox) in &self.mailboxes {
@@ -203,6 +220,8 @@ impl Record for Account {
             len: u64::decode(from)?,
         };
         account.inbox = Option::decode(from)?;
+        account.queue = Queue::decode(from)?;
+        account.made = true;
         for _ in 0..u32::decode(from)? {
             let id = MailboxId::decode(from)?;
             let (name, special_use) = (MailboxName::decode(from)?, Option::<SpecialUse>::decode(from)?);

@@ -12,6 +12,7 @@ use pillarbox_core::imap::server::ask::{
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
 use pillarbox_core::message::intake::Intake;
 use pillarbox_core::policy::access::Login;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence};
 use pillarbox_core::store::mailbox::Mailbox;
 use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
@@ -84,6 +85,8 @@ impl Store {
             body_hash: taken.hash,
             big: false,
             copies: Vec::new(),
+            queued: vec![],
+            changes: vec![],
         };
         self.messages.push([prefix, body].concat());
         self.mailbox.append(lsn, origin, &place, &copy);
@@ -159,6 +162,7 @@ impl Client {
             hostname: "mx.one.test".into(),
             starttls: false,
             plaintext_auth: false,
+            scram: true,
             message_max: 50_000_000,
         };
         let now = Now {
@@ -259,6 +263,12 @@ impl Client {
             .push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
         let answer = match ask {
             Ask::StartTls { .. } => panic!("no STARTTLS here"),
+            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
+                salt: [1; 16],
+                iterations: 4096,
+                nonce: [2; 18],
+            }),
+            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
             Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
                 account: KEY.account,
                 name: login,

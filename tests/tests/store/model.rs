@@ -149,9 +149,12 @@ impl Model {
                 }
                 Outcome::Expunged
             }
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => {
-                panic!("queries change nothing")
-            }
+            Request::ChangeQueue(_) => Outcome::Done,
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => panic!("queries change nothing"),
         }
     }
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::imap::search::{Candidate, Program};
 use crate::machine::Slot;
 use crate::message::digest::Digest;
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -30,6 +31,24 @@ pub enum Ask {
         password: Secret,
         /// For the verdict.
         then: Slot<PasswordVerdict>,
+    },
+    /// Query: the salt of a login's SCRAM keys; of nobody's too.
+    ScramSalt {
+        /// As the client wrote it.
+        login: String,
+        /// For the salt.
+        then: Slot<ScramSalt>,
+    },
+    /// Query: is this proof made with the login's keys?
+    ScramProof {
+        /// As the client wrote it.
+        login: String,
+        /// What was signed.
+        message: String,
+        /// The proof.
+        proof: [u8; 32],
+        /// For the verdict.
+        then: Slot<ProofVerdict>,
     },
     /// Query: the account's mailboxes.
     Mailboxes {
@@ -247,6 +266,10 @@ pub enum Value {
     Tls(TlsOutcome),
     /// To `VerifyPassword`.
     Password(PasswordVerdict),
+    /// To `ScramSalt`.
+    Salt(ScramSalt),
+    /// To `ScramProof`.
+    Proof(ProofVerdict),
     /// To `Mailboxes`.
     Mailboxes(MailboxList),
     /// To `Select`.
@@ -281,6 +304,8 @@ macro_rules! values {
 values! {
     Tls(TlsOutcome),
     Password(PasswordVerdict),
+    Salt(ScramSalt),
+    Proof(ProofVerdict),
     Mailboxes(MailboxList),
     Opened(Opened),
     Pulled(Pulled),
@@ -302,6 +327,8 @@ pub struct Settings {
     pub starttls: bool,
     /// This peer may log in without TLS (`plaintext_auth`).
     pub plaintext_auth: bool,
+    /// Offer SCRAM: every account has keys for it.
+    pub scram: bool,
     /// Largest message in octets.
     pub message_max: u64,
 }

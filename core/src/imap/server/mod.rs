@@ -87,10 +87,10 @@ enum Doing {
     Login {
         tag: Tag,
     },
-    /// AUTHENTICATE PLAIN waits for the client's response.
-    Authenticate {
-        tag: Tag,
-    },
+    /// AUTHENTICATE waits for the client's response.
+    Authenticate(Box<login::Authenticating>),
+    /// The host answers what an exchange needs to go on.
+    Authenticating(Box<login::Authenticating>),
     List(Box<list::Listing>),
     Select {
         tag: Tag,
@@ -118,6 +118,8 @@ enum Doing {
 enum Wanted {
     Tls,
     Password,
+    Salt,
+    Proof,
     Mailboxes,
     Opened,
     Pulled,
@@ -215,7 +217,7 @@ impl Session {
         match core::mem::take(&mut self.doing) {
             Doing::Nothing => self.next_command(),
             Doing::StartTls => self.step_start_tls(),
-            Doing::Authenticate { tag } => self.step_authenticate(tag),
+            Doing::Authenticate(authenticating) => self.step_authenticate(authenticating),
             Doing::List(listing) => self.step_list(listing),
             Doing::Fetch(fetching) => self.step_fetch(fetching),
             Doing::Search(searching) => self.step_search(searching),
@@ -224,6 +226,7 @@ impl Session {
             Doing::Idle(idling) => self.step_idle(idling),
             Doing::Finish(finish) => self.step_finish(finish),
             doing @ (Doing::Login { .. }
+            | Doing::Authenticating(_)
             | Doing::Select { .. }
             | Doing::Status(_)
             | Doing::Expunge { .. }
@@ -243,6 +246,8 @@ impl Session {
         match (core::mem::take(&mut self.doing), answer.value) {
             (Doing::StartTls, Value::Tls(outcome)) => self.tls(outcome),
             (Doing::Login { tag }, Value::Password(verdict)) => self.verified(tag, verdict),
+            (Doing::Authenticating(authenticating), Value::Salt(salt)) => self.salted(authenticating, &salt),
+            (Doing::Authenticating(authenticating), Value::Proof(verdict)) => self.proved(authenticating, verdict),
             (Doing::List(listing), Value::Mailboxes(list)) => self.listed(listing, list),
             (Doing::Select { tag, read_only }, Value::Opened(opened)) => self.selected(tag, read_only, opened),
             (Doing::Status(counting), Value::Opened(opened)) => self.counted(*counting, opened),
@@ -328,7 +333,7 @@ impl Session {
     fn wants_bytes(&self) -> bool {
         let ahead = match &self.doing {
             Doing::StartTls => false,
-            Doing::Nothing | Doing::Authenticate { .. } | Doing::Idle(_) => true,
+            Doing::Nothing | Doing::Authenticate(_) | Doing::Idle(_) => true,
             Doing::Append(appending) if appending.wants_bytes() => true,
             _ => self.framer.buffered() < limits::IMAP_READ_AHEAD,
         };
@@ -411,6 +416,8 @@ impl Wanted {
         self == match value {
             Value::Tls(_) => Wanted::Tls,
             Value::Password(_) => Wanted::Password,
+            Value::Salt(_) => Wanted::Salt,
+            Value::Proof(_) => Wanted::Proof,
             Value::Mailboxes(_) => Wanted::Mailboxes,
             Value::Opened(_) => Wanted::Opened,
             Value::Pulled(_) => Wanted::Pulled,

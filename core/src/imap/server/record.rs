@@ -24,10 +24,13 @@ crate::record_enum!(Ask {
     9 => Expunge { mailbox, uids, then },
     10 => OpenMessage { size, then },
     11 => DropMessage,
+    40 => ScramSalt { login, then },
+    41 => ScramProof { login, message, proof, then },
     12 => CommitAppend { mailbox, flags, keywords, internal_date, then },
     13 => Match { mailbox, program, candidates, then },
 });
 crate::record_enum!(Value {
+    40 => Salt(salt), 41 => Proof(verdict),
     0 => Tls(outcome), 1 => Password(verdict), 2 => Mailboxes(list), 3 => Opened(opened), 4 => Pulled(pulled),
     5 => Digests(digests), 6 => Bodies(opened), 7 => Flags(set), 8 => Expunged(done), 9 => Sink(opened), 10 => Appended(done),
     11 => Matched(matched),

@@ -14,6 +14,7 @@ use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
 use crate::store::operation::Operation;
+use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Request, Submission};
 use crate::store::{AccountId, Location, Lsn, MailboxKey};
 
@@ -158,7 +159,9 @@ impl Committer {
                 Operation::Place(place) => touched.extend(place.copies.iter().map(|copy| copy.mailbox)),
                 Operation::Flag(flag) => _ = touched.insert(flag.mailbox),
                 Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
+                Operation::ChangeQueue(_) => {}
             }
+            self.publish_queue(recorded.lsn, &recorded.operation);
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
         }
         for mailbox in &touched {
@@ -188,7 +191,7 @@ impl Committer {
         }
         let (mail, rest) = core::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|submission| matches!(submission.request, Request::Place { .. }));
+            .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
         for Submission { ticket, .. } in mail {
@@ -213,14 +216,22 @@ impl Committer {
         let Operation::Place(place) = &recorded.operation else {
             return;
         };
-        for copy in &place.copies {
-            let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
+        let copies = place
+            .copies
+            .iter()
+            .map(|copy| (copy.mailbox.account, copy.location, &copy.prefix));
+        let queued = place
+            .queued
+            .iter()
+            .map(|queued| (QUEUE, queued.location, &queued.entered.prefix));
+        for (account, location, prefix) in copies.chain(queued) {
+            let (account, pack, offset) = spot(account, location);
             let body = recorded.body.clone().unwrap_or_else(|| Arc::new([]));
             self.outbox.push_back(Ask::Hold {
                 account,
                 pack,
                 offset,
-                prefix: copy.prefix.clone(),
+                prefix: prefix.clone(),
                 body,
             });
         }

@@ -49,9 +49,12 @@ impl Committer {
                 }
                 Reply::Done
             }
-            Request::CreateAccount { .. } | Request::Place { .. } | Request::SetFlags { .. } | Request::Expunge { .. } => {
-                return Some(submission);
-            }
+            Request::Queue => Reply::Queue(self.queued()),
+            Request::CreateAccount { .. }
+            | Request::Place { .. }
+            | Request::SetFlags { .. }
+            | Request::Expunge { .. }
+            | Request::ChangeQueue(_) => return Some(submission),
         };
         self.reply(ticket, reply);
         None

@@ -195,6 +195,12 @@ fn every_answer_survives() {
     for value in [
         Value::Tls(crate::smtp::server::ask::TlsOutcome::Failed),
         Value::Password(crate::smtp::server::ask::PasswordVerdict::Busy),
+        Value::Proof(crate::sasl::ProofVerdict::Denied),
+        Value::Salt(crate::sasl::ScramSalt {
+            salt: [1; 16],
+            iterations: 4096,
+            nonce: [2; 18],
+        }),
         Value::Mailboxes(MailboxList(Ok([ListedMailbox {
             mailbox: KEY.mailbox,
             name: MailboxName("Sent".into()),

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! ASK: VerifyPassword fred            ANS: granted fred / denied / busy
+//! ASK: ScramSalt fred                 ANS: salt
+//! ASK: ScramProof fred n=fred,r=…     ANS: granted fred / denied
 //! ASK: StartTls                       ANS: secure / failed
 //! ASK: Mailboxes                      ANS: mailboxes INBOX Sent:\Sent Old:unsubscribed
 //! ASK: Select INBOX watch recent      ANS: mailbox next=5 rows=1:\Seen,2,4:\Deleted+$Junk@310
@@ -37,8 +39,10 @@ use crate::machine::{Answer, BodyError};
 use crate::message::digest::Digest;
 use crate::message::intake::Intake;
 use crate::policy::access::Login;
+use crate::sasl::ProofVerdict;
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence, TlsOutcome};
+use crate::smtp::server::script::scram_salt;
 use crate::store::request::{FlagHow, ListedMailbox, Refused, Selected};
 use crate::store::version::{Change, ChangeKind, Changes};
 use crate::store::{AccountId, Flags, Lsn, MailboxId, MailboxKey, MailboxName, SpecialUse, Uid};
@@ -53,6 +57,8 @@ impl ScriptForm for Session {
         match ask {
             Ask::StartTls { .. } => "StartTls".into(),
             Ask::VerifyPassword { login, .. } => format!("VerifyPassword {login}"),
+            Ask::ScramSalt { login, .. } => format!("ScramSalt {login}"),
+            Ask::ScramProof { login, message, .. } => format!("ScramProof {login} {message}"),
             Ask::Mailboxes { .. } => "Mailboxes".into(),
             Ask::Select {
                 name,
@@ -117,6 +123,18 @@ impl ScriptForm for Session {
                 "denied" => PasswordVerdict::Denied,
                 "busy" => PasswordVerdict::Busy,
                 _ => return Err("granted NAME, denied or busy".into()),
+            }),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt(text).ok_or("salt")?),
+            Ask::ScramProof { then, .. } => then.answer(match word {
+                "granted" => ProofVerdict::Granted {
+                    login: Login {
+                        account: ACCOUNT,
+                        name: rest.into(),
+                    },
+                    signature: [0; 32],
+                },
+                "denied" => ProofVerdict::Denied,
+                _ => return Err("granted NAME or denied".into()),
             }),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(match refused {
                 Some(refused) => Err(refused),
