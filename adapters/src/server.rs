@@ -257,6 +257,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
+            | Reply::Tree(_)
+            | Reply::Transferred(_)
             | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }
     }

@@ -271,6 +271,8 @@ impl<E: Env> Task<E> {
             | Request::Expunge { .. }
             | Request::Mailboxes(_)
             | Request::Changes { .. }
+            | Request::Tree { .. }
+            | Request::Transfer { .. }
             | Request::Unwatch { .. } => None,
         };
         self.open.insert(ticket, Open { reply, watch });

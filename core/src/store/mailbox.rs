@@ -11,6 +11,8 @@ use super::version::{CHUNK_ROWS, Change, ChangeKind, Changes, Chunk, Fixed, Flag
 use super::{Flags, KeywordBits, Lsn, MailboxName, ModSeq, SpecialUse, Uid};
 use crate::limits;
 
+pub(super) mod receive;
+
 /// A mailbox.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
@@ -18,8 +20,6 @@ pub struct Mailbox {
     pub name: MailboxName,
     /// What it is for.
     pub special_use: Option<SpecialUse>,
-    /// Whether it is subscribed.
-    pub subscribed: bool,
     /// UIDVALIDITY.
     pub uid_validity: u32,
     uid_next: Uid,
@@ -59,7 +59,6 @@ impl Mailbox {
         Mailbox {
             name,
             special_use,
-            subscribed: true,
             uid_validity: version.uid_validity,
             uid_next: version.uid_next,
             highest_mod_seq: version.highest_mod_seq,
@@ -83,6 +82,11 @@ impl Mailbox {
     /// The last record applied, published or not.
     pub fn last_lsn(&self) -> Lsn {
         self.last_lsn
+    }
+
+    /// Its keywords: bit n of [`KeywordBits`] is entry n.
+    pub fn keyword_table(&self) -> Arc<[Arc<str>]> {
+        self.keywords.clone()
     }
 
     /// What sessions see.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::ranges::UidRanges;
 use super::request::{FlagHow, NewMailbox};
+use super::tree::{Transfer, TreeChange};
 use super::{AccountId, EmailId, Flags, Location, MailboxId, MailboxKey, ModSeq, Uid};
 use crate::time::UnixTime;
 
@@ -19,6 +20,10 @@ pub enum Operation {
     Flag(Flag),
     /// Messages go.
     Expunge(Expunge),
+    /// The tree of mailboxes.
+    Tree(TreeChange),
+    /// Messages go from one mailbox to another.
+    Transfer(Transfer),
 }
 
 /// A new account with its first mailboxes.
@@ -113,6 +118,8 @@ impl Operation {
             }
             Operation::Flag(flag) => alloc::vec![flag.mailbox.account],
             Operation::Expunge(expunge) => alloc::vec![expunge.mailbox.account],
+            Operation::Tree(change) => alloc::vec![change.account],
+            Operation::Transfer(transfer) => alloc::vec![transfer.from.account],
         }
     }
 
@@ -128,7 +135,11 @@ impl Operation {
                     .collect();
                 Operation::Place(Place { copies, ..place.clone() })
             }
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => self.clone(),
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => self.clone(),
         }
     }
 }
@@ -138,7 +149,14 @@ pub fn inbox(mailboxes: &[NewMailbox]) -> Option<MailboxId> {
     mailboxes.first().map(|new| new.mailbox)
 }
 
-crate::record_enum!(Operation { 1 => Account(new), 2 => Place(place), 3 => Flag(flag), 4 => Expunge(expunge) });
+crate::record_enum!(Operation {
+    1 => Account(new),
+    2 => Place(place),
+    3 => Flag(flag),
+    4 => Expunge(expunge),
+    16 => Tree(change),
+    17 => Transfer(transfer),
+});
 crate::record_struct!(NewAccount {
     account,
     uid_validity,

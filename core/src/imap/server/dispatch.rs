@@ -3,9 +3,11 @@
 use alloc::boxed::Box;
 
 use super::append::Appending;
+use super::ask::TreeWish;
 use super::{Session, Step};
 use crate::imap::command::{self, Bad, Command, Tag};
 use crate::imap::frame::{Event, Framed};
+use crate::imap::mailbox_name::Names;
 use crate::imap::response::{self, Code, Condition};
 use crate::limits;
 use crate::machine::Reason;
@@ -27,9 +29,10 @@ impl Session {
             self.bye(Reason::Shutdown, "The server is shutting down");
             return Step::Again;
         }
+        let names = self.names();
         let heard = match self.framer.poll() {
             None => return Step::Rest,
-            Some(event) => hear(event),
+            Some(event) => hear(event, names),
         };
         match heard {
             Heard::Continue => response::continuation("Ready for the literal", self.out.end()),
@@ -66,12 +69,22 @@ impl Session {
     /// Executes a command, if the state allows it (RFC 3501 §3).
     fn execute(&mut self, tag: Tag, command: Command) {
         let refused = match (&command, self.account, &self.view) {
-            (Command::Capability | Command::Noop | Command::Logout, _, _) => None,
+            (Command::Capability | Command::Noop | Command::Logout | Command::Id, _, _) => None,
             (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, None, _) => None,
             (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, Some(_), _) => Some("Already logged in"),
             (_, None, _) => Some("Log in first"),
             (
-                Command::List { .. } | Command::Select { .. } | Command::Append { .. } | Command::Idle | Command::Status { .. },
+                Command::List { .. }
+                | Command::Select { .. }
+                | Command::Append { .. }
+                | Command::Idle
+                | Command::Status { .. }
+                | Command::Create { .. }
+                | Command::Delete(_)
+                | Command::Rename { .. }
+                | Command::Subscribe { .. }
+                | Command::Namespace
+                | Command::Enable(_),
                 Some(_),
                 _,
             ) => None,
@@ -80,7 +93,8 @@ impl Session {
                 | Command::Fetch { .. }
                 | Command::Store { .. }
                 | Command::Expunge
-                | Command::UidExpunge(_),
+                | Command::UidExpunge(_)
+                | Command::Transfer { .. },
                 Some(_),
                 Some(_),
             ) => None,
@@ -89,7 +103,8 @@ impl Session {
                 | Command::Fetch { .. }
                 | Command::Store { .. }
                 | Command::Expunge
-                | Command::UidExpunge(_),
+                | Command::UidExpunge(_)
+                | Command::Transfer { .. },
                 Some(_),
                 None,
             ) => Some("Select a mailbox first"),
@@ -105,11 +120,7 @@ impl Session {
             Command::StartTls => self.start_tls(tag),
             Command::Login { login, password } => self.log_in(tag, login, password),
             Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial.as_ref()),
-            Command::List {
-                reference,
-                pattern,
-                lsub,
-            } => self.list(tag, reference, pattern, lsub),
+            Command::List(list) => self.list(tag, list),
             Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
             Command::Close { expunge } => self.close_mailbox(tag, expunge),
             Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
@@ -125,14 +136,31 @@ impl Session {
             Command::Append { .. } => self.bad(Some(&tag), "APPEND: the message is expected as a literal"),
             Command::Idle => self.idle(tag),
             Command::Status { mailbox, items } => self.status(tag, mailbox, items),
+            Command::Create { mailbox, special_use } => self.create(tag, mailbox, special_use),
+            Command::Delete(mailbox) => self.change_tree(tag, TreeWish::Delete(mailbox)),
+            Command::Rename { from, to } => self.change_tree(tag, TreeWish::Rename { from, to }),
+            Command::Subscribe { mailbox, on: true } => self.change_tree(tag, TreeWish::Subscribe(mailbox)),
+            Command::Subscribe { mailbox, on: false } => self.change_tree(tag, TreeWish::Unsubscribe(mailbox)),
+            Command::Transfer {
+                set,
+                mailbox,
+                moves,
+                uid,
+            } => self.transfer(tag, &set, mailbox, moves, uid),
+            Command::Namespace => {
+                response::namespace(self.out.end());
+                self.finish_ok(tag, "NAMESPACE completed");
+            }
+            Command::Id => self.id(tag),
+            Command::Enable(names) => self.enable(tag, &names),
         }
     }
 }
 
-fn hear(event: Event<'_>) -> Heard {
+fn hear(event: Event<'_>, names: Names) -> Heard {
     match event {
         Event::Command(framed) if is_http(framed.text) => Heard::Http,
-        Event::Command(framed) => match command::parse(&framed) {
+        Event::Command(framed) => match command::parse_with(&framed, names) {
             Ok((tag, command)) => Heard::Command(tag, command),
             Err(Bad { tag: Some(tag), .. }) if is_missing(&framed) => Heard::Missing(tag),
             Err(bad) => Heard::Bad(bad),
@@ -183,15 +211,7 @@ fn is_http(line: &[u8]) -> bool {
 
 /// Whether this is a command of RFC 3501 that is not built, with or without UID.
 fn is_missing(framed: &Framed<'_>) -> bool {
-    const MISSING: [&[u8]; 7] = [
-        b"CREATE",
-        b"DELETE",
-        b"RENAME",
-        b"SUBSCRIBE",
-        b"UNSUBSCRIBE",
-        b"SEARCH",
-        b"COPY",
-    ];
+    const MISSING: [&[u8]; 1] = [b"SEARCH"];
     let mut words = framed.text.splitn(4, |byte| *byte == b' ').skip(1);
     let first = words.next().unwrap_or_default();
     let word = if first.eq_ignore_ascii_case(b"UID") {

@@ -67,6 +67,8 @@ crate::record_enum!(Request {
     5 => Select { account, name, watch, take_recent },
     6 => Changes { mailbox, since, take_recent },
     7 => Unwatch { mailbox, watch },
+    16 => Tree { account, change, at, origin },
+    17 => Transfer { from, to, uids, strict, moves, at, origin },
 });
 crate::record_struct!(Body { len, crc, hash, bytes });
 crate::record_enum!(BodyBytes { 0 => Inline(bytes), 1 => Big });
@@ -89,6 +91,8 @@ crate::record_enum!(Reply {
     5 => Selected(selected),
     6 => Changed { changes, recent_from },
     7 => Refused(why),
+    16 => Tree(done),
+    17 => Transferred(done),
 });
 crate::record_struct!(Placed {
     mailbox,

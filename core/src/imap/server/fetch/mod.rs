@@ -238,6 +238,8 @@ impl Session {
             | Value::Opened(_)
             | Value::Expunged(_)
             | Value::Sink(_)
+            | Value::Tree(_)
+            | Value::Transferred(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),
         }
         if self.closing.is_none() {

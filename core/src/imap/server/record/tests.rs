@@ -159,7 +159,7 @@ fn every_answer_survives() {
         Value::Tls(crate::smtp::server::ask::TlsOutcome::Failed),
         Value::Password(crate::smtp::server::ask::PasswordVerdict::Busy),
         Value::Mailboxes(MailboxList(Ok([ListedMailbox {
-            mailbox: KEY.mailbox,
+            mailbox: Some(KEY.mailbox),
             name: MailboxName("Sent".into()),
             special_use: Some(crate::store::SpecialUse::Sent),
             subscribed: true,
