@@ -30,6 +30,8 @@ pub struct Mailbox {
     chunks: Vec<Chunk>,
     /// What sessions see: the state after the last committed batch.
     published: Arc<Version>,
+    /// Whether something changed since. The record does not tell: one may make a mailbox and fill it.
+    changed: bool,
     changes: VecDeque<Change>,
     changed_uids: usize,
     /// Every change behind this record is in `changes`.
@@ -71,6 +73,7 @@ impl Mailbox {
             changes_from: version.lsn,
             recent_from: Uid(1),
             published: Arc::new(version),
+            changed: false,
         }
     }
 
@@ -227,7 +230,7 @@ impl Mailbox {
 
     /// Makes the state after a committed batch visible.
     pub fn publish(&mut self) -> &Arc<Version> {
-        if self.published.lsn != self.last_lsn {
+        if core::mem::take(&mut self.changed) {
             self.published = Arc::new(self.version());
         }
         &self.published
@@ -247,6 +250,7 @@ impl Mailbox {
     }
 
     fn changed(&mut self, lsn: Lsn, origin: u64, mod_seq: ModSeq, what: ChangeKind) {
+        self.changed = true;
         self.last_lsn = lsn;
         self.highest_mod_seq = self.highest_mod_seq.max(mod_seq);
         self.changed_uids += uids_of(&what);

@@ -160,21 +160,21 @@ impl AccountModel {
                 name: to.clone(),
                 special_use: None,
             };
-            self.make(&new, at);
             let mod_seq = next(&mut self.mod_seq);
+            self.make(&new, at);
             let all: Vec<u32> = self.mailboxes[&self.inbox].rows.keys().copied().collect();
             if !all.is_empty() {
                 self.take(self.inbox, fresh, &all, true, mod_seq, at);
             }
             return Ok(Some(self.inbox));
         }
-        let inside = to.0.strip_prefix(&*from.0);
-        if inside.is_some_and(|rest| rest.starts_with('/')) {
-            return Err(Refused::Cannot(String::new()));
-        }
         let moved: Vec<MailboxId> = self.named(from).into_iter().chain(self.below(from)).collect();
         if moved.is_empty() {
             return Err(Refused::NoSuchMailbox);
+        }
+        let inside = to.0.strip_prefix(&*from.0);
+        if inside.is_some_and(|rest| rest.starts_with('/')) {
+            return Err(Refused::Cannot(String::new()));
         }
         let name_of = |mailbox: &MailboxModel| MailboxName(format!("{}{}", to.0, &mailbox.name.0[from.0.len()..]).into());
         let names: Vec<MailboxName> = moved.iter().map(|id| name_of(&self.mailboxes[id])).collect();

@@ -104,6 +104,8 @@ impl Account {
                 mod_seq,
                 save_date,
             } => {
+                // First, so that a replay makes the same mailbox.
+                self.mod_seq = self.mod_seq.max(*mod_seq);
                 self.make_mailbox(lsn, new, *uid_validity);
                 let Some(uids) = self.mailboxes.get(inbox).map(Mailbox::all_uids) else {
                     return;

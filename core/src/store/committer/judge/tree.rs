@@ -141,12 +141,13 @@ fn rename(account: &Account, from: MailboxName, to: MailboxName, fresh: MailboxI
             save_date: at,
         });
     }
-    if renamed(&to, &from, &from).is_some() {
+    if account.subtree(&from).next().is_none() {
+        return no(Refused::NoSuchMailbox);
+    }
+    if to != from && renamed(&to, &from, &from).is_some() {
         return no(Refused::Cannot("a mailbox is not moved below itself".into()));
     }
-    let mut any = false;
     for (name, _) in account.subtree(&from) {
-        any = true;
         let name = renamed(name, &from, &to).expect("it is below");
         if let Some(why) = wrong_name(&name) {
             return no(why);
@@ -155,11 +156,7 @@ fn rename(account: &Account, from: MailboxName, to: MailboxName, fresh: MailboxI
             return no(Refused::AlreadyExists);
         }
     }
-    if any {
-        Verdict::Change(TreeWhat::Rename { from, to })
-    } else {
-        no(Refused::NoSuchMailbox)
-    }
+    Verdict::Change(TreeWhat::Rename { from, to })
 }
 
 fn subscribe(account: &Account, name: MailboxName) -> Verdict {
