@@ -35,7 +35,7 @@ impl Session {
             names.extend(super::tree::CAPABILITIES);
             return names;
         }
-        names.extend(["LITERAL-", "SASL-IR", "ID"]);
+        names.extend(["LITERAL-", "SASL-IR"]);
         if self.settings.starttls && !self.secure {
             names.push("STARTTLS");
         }
