@@ -168,3 +168,128 @@ fn subscribe(account: &Account, name: MailboxName) -> Verdict {
     }
     Verdict::Change(TreeWhat::Subscribe(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+    use crate::store::operation::NewAccount;
+
+    const ACCOUNT: AccountId = AccountId([1; 16]);
+    const FRESH: MailboxId = MailboxId([9; 16]);
+
+    fn name(name: &str) -> MailboxName {
+        MailboxName(name.into())
+    }
+
+    fn new(number: usize, of: &str) -> NewMailbox {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        NewMailbox {
+            mailbox: MailboxId(id),
+            name: name(of),
+            special_use: None,
+        }
+    }
+
+    fn account() -> Account {
+        let mut account = Account::new(ACCOUNT);
+        let made = NewAccount {
+            account: ACCOUNT,
+            uid_validity: 100,
+            mailboxes: alloc::vec![new(0, "INBOX")],
+        };
+        account.apply(Lsn(1), 0, &Operation::Account(made));
+        account
+    }
+
+    fn apply(account: &mut Account, lsn: usize, verdict: Verdict) -> Result<(), Refused> {
+        match verdict {
+            Verdict::Change(what) => {
+                let change = TreeChange { account: ACCOUNT, what };
+                account.apply(Lsn(lsn as u64), 0, &Operation::Tree(change));
+                Ok(())
+            }
+            Verdict::Nothing => Ok(()),
+            Verdict::No(why) => Err(why),
+        }
+    }
+
+    fn make(account: &mut Account, number: usize, of: &str) -> Result<(), Refused> {
+        let verdict = create(account, new(number, of), UnixTime(0));
+        apply(account, number + 1, verdict)
+    }
+
+    fn is_limit(outcome: Result<(), Refused>) -> bool {
+        matches!(outcome, Err(Refused::Limit(_)))
+    }
+
+    #[test]
+    fn an_account_has_so_many_mailboxes_and_no_more() {
+        let mut account = account();
+        for number in 1..limits::MAILBOXES {
+            make(&mut account, number, &format!("m{number}")).unwrap();
+        }
+        assert!(is_limit(make(&mut account, limits::MAILBOXES, "more")));
+        let verdict = rename(&account, name("INBOX"), name("more"), FRESH, UnixTime(0));
+        assert!(is_limit(apply(&mut account, 1, verdict)));
+        let verdict = delete(&account, &name("m1"));
+        apply(&mut account, 9000, verdict).unwrap();
+        make(&mut account, limits::MAILBOXES, "more").unwrap();
+    }
+
+    #[test]
+    fn an_account_has_so_many_subscriptions_and_no_more() {
+        let mut account = account();
+        for number in 1..limits::SUBSCRIPTIONS {
+            let verdict = subscribe(&account, name(&format!("m{number}")));
+            apply(&mut account, number, verdict).unwrap();
+        }
+        let verdict = subscribe(&account, name("more"));
+        assert!(is_limit(apply(&mut account, 1, verdict)));
+        let verdict = subscribe(&account, name("m1"));
+        apply(&mut account, 1, verdict).unwrap();
+    }
+
+    #[test]
+    fn names_that_rename_would_make_are_looked_at() {
+        let mut account = account();
+        make(&mut account, 1, "a").unwrap();
+        make(&mut account, 2, &format!("a/{}", "b".repeat(1000))).unwrap();
+        make(&mut account, 3, "c/d").unwrap();
+        let try_rename = |from: &str, to: &str| {
+            let verdict = rename(&account, name(from), name(to), FRESH, UnixTime(0));
+            apply(&mut account.clone(), 10, verdict)
+        };
+        assert!(is_limit(try_rename("a", &"x".repeat(100))));
+        assert!(is_limit(try_rename("a", &["x"; limits::IMAP_MAILBOX_DEPTH].join("/"))));
+        assert!(matches!(try_rename("a", "a/b"), Err(Refused::Cannot(_))));
+        assert!(matches!(try_rename("c", "c/d/e"), Err(Refused::Cannot(_))));
+        assert_eq!(try_rename("a", "inbox"), Err(Refused::AlreadyExists));
+        assert_eq!(try_rename("a", "c/d"), Err(Refused::AlreadyExists));
+        assert_eq!(try_rename("a", "a"), Err(Refused::AlreadyExists));
+        assert_eq!(try_rename("nothing", "b"), Err(Refused::NoSuchMailbox));
+        // A level moves with what is below it, and may take the place of another level.
+        assert_eq!(try_rename("c", "e"), Ok(()));
+        assert_eq!(try_rename("a", "c"), Ok(()));
+        assert_eq!(try_rename("INBOX", "inbox/old"), Ok(()));
+    }
+
+    #[test]
+    fn a_use_is_given_once() {
+        let mut account = account();
+        let sent = |number, of: &str| NewMailbox {
+            special_use: Some(crate::store::SpecialUse::Sent),
+            ..new(number, of)
+        };
+        let verdict = create(&account, sent(1, "Sent"), UnixTime(0));
+        apply(&mut account, 2, verdict).unwrap();
+        let verdict = create(&account, sent(2, "Also sent"), UnixTime(0));
+        assert_eq!(apply(&mut account, 3, verdict), Err(Refused::UseTaken));
+        let verdict = delete(&account, &name("Sent"));
+        apply(&mut account, 4, verdict).unwrap();
+        let verdict = create(&account, sent(2, "Also sent"), UnixTime(0));
+        apply(&mut account, 5, verdict).unwrap();
+    }
+}
