@@ -16,6 +16,8 @@ pub trait Env: Clone + Send + Sync + 'static {
     type Stream: Stream;
     /// A listening socket.
     type Listener: Send + Sync + 'static;
+    /// A socket for datagrams.
+    type Datagram: Datagram;
     /// A disk: everything below one data directory.
     type Disk: Disk;
     /// A certificate with its key, or whatever stands for it.
@@ -37,7 +39,7 @@ pub trait Env: Clone + Send + Sync + 'static {
     fn local_address(&self, listener: &Self::Listener) -> io::Result<SocketAddr>;
     /// The next connection.
     fn accept(&self, listener: &Self::Listener) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
-    /// Connects.
+    /// Connects, from a certain address of ours where one is given.
     fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
     /// The server's side of a TLS handshake. ALPN: `protocol` when the client offers any and `strict`; else ignored.
     fn tls_accept(
@@ -46,6 +48,19 @@ pub trait Env: Clone + Send + Sync + 'static {
         server: &Self::TlsServer,
         alpn: Alpn,
     ) -> impl Future<Output = io::Result<(Self::Stream, TlsEvidence)>> + Send;
+    /// The client's side of a TLS handshake: 1.2 or 1.3, no ALPN. `name` is a host name (a final dot is ignored) or an IP address, with
+    /// or without brackets. With `verify` the certificate must be valid for it, by the roots that the operator trusts (`tls.roots`, else
+    /// the system's). Without, any certificate will do (opportunistic TLS, RFC 7435), but the peer must still have its key.
+    fn tls_connect(
+        &self,
+        stream: Self::Stream,
+        name: &str,
+        verify: bool,
+    ) -> impl Future<Output = io::Result<(Self::Stream, TlsEvidence)>> + Send;
+    /// Opens a socket for datagrams; port 0 takes a free one. IPv6 sockets take IPv6 only.
+    fn bind_datagram(&self, at: SocketAddr) -> io::Result<Self::Datagram>;
+    /// The system's list of DNS servers, in the form of `resolv.conf`; read anew each time.
+    fn resolv_conf(&self) -> io::Result<String>;
     /// The disk.
     fn disk(&self) -> &Self::Disk;
     /// Ends the process at once with this code (70 after a disk error). In the simulation: ends this server.
@@ -57,6 +72,16 @@ pub trait Env: Clone + Send + Sync + 'static {
 /// A byte stream of the environment.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for T {}
+
+/// A socket for datagrams.
+pub trait Datagram: Send + Sync + 'static {
+    /// Where it receives.
+    fn local_address(&self) -> io::Result<SocketAddr>;
+    /// Sends one. That it arrives is not sure.
+    fn send_to(&self, bytes: &[u8], to: SocketAddr) -> impl Future<Output = io::Result<()>> + Send;
+    /// The next one and its sender; what does not fit is cut off.
+    fn receive_from(&self, into: &mut [u8]) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send;
+}
 
 /// What is done with ALPN (`rules.md`): absent = accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

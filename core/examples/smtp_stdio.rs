@@ -10,7 +10,7 @@ use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pillarbox_core::decision::{Decision, Fact, FactAnswer, Facts, Known, Question};
+use pillarbox_core::decision::{AliasTarget, Decision, Fact, FactAnswer, Facts, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output};
 use pillarbox_core::policy::access;
@@ -27,6 +27,7 @@ fn main() -> std::io::Result<()> {
         submission: false,
         starttls: false,
         plaintext_auth: false,
+        scram: false,
         message_max: limits::MESSAGE,
     };
     let peer = Peer {
@@ -74,7 +75,7 @@ fn perform(ask: Ask, sink: &mut Vec<u8>) -> Option<Answer<Value>> {
             None
         }
         Ask::CommitMessage { message, then } => {
-            for delivery in &message.deliveries {
+            for delivery in &message.local {
                 eprint!("{}", String::from_utf8_lossy(&delivery.prefix));
             }
             eprint!("{}", String::from_utf8_lossy(sink));
@@ -82,6 +83,8 @@ fn perform(ask: Ask, sink: &mut Vec<u8>) -> Option<Answer<Value>> {
             Some(then.answer(Committed::Done))
         }
         Ask::VerifyPassword { then, .. } => Some(then.answer(PasswordVerdict::Denied)),
+        // A stranger on port 25 is never asked to log in.
+        Ask::ScramSalt { .. } | Ask::ScramProof { .. } => None,
         Ask::StartTls { then } => Some(then.answer(TlsOutcome::Failed)),
     }
 }
@@ -103,7 +106,9 @@ fn decide<T>(decision: impl Fn(&Facts) -> Decision<T>) -> T {
 fn look_up(question: &Question) -> FactAnswer {
     match question {
         Question::OurDomain(domain) if domain.as_str() == "one.test" => FactAnswer::Known(Known::Yes),
-        Question::LocalAddress(address) if address.local.folded() == "alice" => FactAnswer::Known(Known::Account(ALICE)),
+        Question::LocalAddress(address) if address.local.folded() == "alice" => {
+            FactAnswer::Known(Known::Targets(vec![AliasTarget::Account(ALICE, address.clone())]))
+        }
         Question::OurDomain(_) | Question::LocalAddress(_) | Question::Owns(..) | Question::OurAddress(_) => FactAnswer::Absent,
         Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => FactAnswer::Absent,
     }

@@ -33,7 +33,7 @@ pub enum Decision<T> {
 pub enum Question {
     /// Is this domain (or our host name, or `localhost`) ours?
     OurDomain(Domain),
-    /// Which account takes mail for this address of ours? Answer: [`Known::Account`].
+    /// Who takes mail for this address of ours? Answer: [`Known::Targets`].
     LocalAddress(Mailbox),
     /// May this account send as this address? Answer: [`Known::Yes`] or `Absent`.
     Owns(AccountId, Mailbox),
@@ -75,12 +75,21 @@ pub enum FactAnswer {
 pub enum Known {
     /// Yes.
     Yes,
-    /// This account.
-    Account(AccountId),
+    /// Where an address of ours leads: never empty; several for an alias.
+    Targets(Vec<AliasTarget>),
     /// Mail exchangers, as they came.
     Mx(Vec<MxHost>),
     /// Addresses, as they came.
     Addresses(Vec<IpAddr>),
+}
+
+/// Where an address of ours leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AliasTarget {
+    /// This account, with the address that its copy is delivered as (`Delivered-To`).
+    Account(AccountId, Mailbox),
+    /// An address of another server.
+    Remote(Mailbox),
 }
 
 /// One MX record.

@@ -32,6 +32,13 @@ impl UnixTime {
         self.0.div_euclid(1000)
     }
 
+    /// This moment plus `after`, or the end of time.
+    #[must_use]
+    pub fn after(self, after: Duration) -> UnixTime {
+        let millis = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+        UnixTime(self.0.saturating_add(millis))
+    }
+
     /// From whole seconds since 1970.
     #[must_use]
     pub fn from_seconds(seconds: i64) -> UnixTime {

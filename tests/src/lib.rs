@@ -4,4 +4,5 @@ pub mod client;
 pub mod disk;
 pub mod rng;
 pub mod script;
+#[cfg(feature = "server")]
 pub mod sim;

@@ -6,6 +6,7 @@ use pillarbox_core::address::Mailbox;
 use pillarbox_core::machine::{Input, Machine, Output, Reason};
 use pillarbox_core::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
 use pillarbox_core::record::Record;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::Session;
 use pillarbox_core::smtp::server::ask::{
     Ask, Committed, Incoming, Notice, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome, Value,
@@ -49,6 +50,7 @@ impl Host {
             submission,
             starttls: !tls,
             plaintext_auth: false,
+            scram: true,
             message_max: 4 << 30,
         };
         let peer = Peer {
@@ -114,8 +116,18 @@ impl Host {
                 account: AccountId([1; 16]),
                 name: "tim@one.test".into(),
             })),
-            Ask::ResolveRecipient { then, .. } => then.answer(RecipientVerdict {
-                outcome: Ok(target()),
+            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
+                salt: [1; 16],
+                iterations: 4096,
+                nonce: [2; 18],
+            }),
+            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
+            Ask::ResolveRecipient { matter, then } => then.answer(RecipientVerdict {
+                outcome: Ok(vec![if matter.recipient.to_string().contains("other") {
+                    remote()
+                } else {
+                    target()
+                }]),
                 because: Vec::new(),
             }),
             Ask::JudgeAuthor { then, .. } => then.answer(AuthorVerdict {
@@ -154,6 +166,12 @@ fn target() -> Target {
     }
 }
 
+fn remote() -> Target {
+    Target::Remote {
+        address: Mailbox::parse("x@other.test", false).expect("an address"),
+    }
+}
+
 const ENVELOPE: [&str; 3] = ["EHLO client.test", "MAIL FROM:<tim@one.test>", "RCPT TO:<bob@one.test>"];
 const LOGIN: &str = "AUTH PLAIN AHRpbQB0YW5zdGFhZnRhbnN0YWFm";
 
@@ -178,7 +196,7 @@ fn every_command_in_every_state() {
         ("HELP", ["214", "214", "214", "214"]),
         ("STARTTLS", ["220", "220", "220", "220"]),
         (LOGIN, ["503", "503", "503", "503"]),
-        ("BDAT 1 LAST", ["500", "500", "500", "500"]),
+        ("BDAT 0 LAST", ["503", "503", "554", "250"]),
         ("XYZZY", ["500", "500", "500", "500"]),
         ("QUIT", ["221", "221", "221", "221"]),
     ];
@@ -364,8 +382,8 @@ fn trace_fields() {
         ".",
     ]);
     let message = &host.commits[0];
-    assert_eq!((message.id.len(), message.deliveries.len()), (17, 1));
-    let prefix = String::from_utf8(message.deliveries[0].prefix.clone()).expect("ASCII");
+    assert_eq!((message.id.len(), message.local.len()), (17, 1));
+    let prefix = String::from_utf8(message.local[0].prefix.clone()).expect("ASCII");
     assert_eq!(
         prefix,
         format!(
@@ -384,10 +402,40 @@ fn trace_fields() {
     ] {
         let mut host = Host::new(false, tls);
         host.all(&[hello, "MAIL FROM:<>", ENVELOPE[2], "DATA", "x", "."]);
-        let prefix = String::from_utf8_lossy(&host.commits[0].deliveries[0].prefix).into_owned();
+        let prefix = String::from_utf8_lossy(&host.commits[0].local[0].prefix).into_owned();
         assert!(prefix.contains(with), "{prefix}");
         assert!(prefix.starts_with("Return-Path: <>\r\n"), "{prefix}");
     }
+}
+
+/// What goes to other servers has one trace field for all, without the fields of a final delivery; `for` names nobody when there
+/// are several. A failure is reported to who has logged in, and to nobody else.
+#[test]
+fn what_leaves_for_other_servers() {
+    let submit = |host: &mut Host| {
+        host.all(&[LOGIN, ENVELOPE[1]]);
+        host.all(&["RCPT TO:<bob@one.test>", "RCPT TO:<x@other.test>", "RCPT TO:<x@other.test>"]);
+        host.all(&["DATA", "From: tim@one.test", "", "."]);
+    };
+    let mut host = Host::new(true, true);
+    host.all(&ENVELOPE[..1]);
+    submit(&mut host);
+    let message = &host.commits[0];
+    assert_eq!((message.local.len(), message.remote.len()), (1, 1));
+    assert_eq!((message.submitter, message.reportable), (Some(AccountId([1; 16])), true));
+    let prefix = String::from_utf8(message.remote_prefix.clone()).expect("ASCII");
+    assert!(
+        prefix.starts_with("Received: from client.test ") && prefix.ends_with(" +0000\r\n"),
+        "{prefix}"
+    );
+    assert!(!prefix.contains("\r\n for "), "{prefix}");
+    assert!(message.local[0].prefix.ends_with(prefix.as_bytes()));
+    let mut host = Host::new(false, false);
+    host.all(&ENVELOPE);
+    host.all(&["DATA", "."]);
+    let message = &host.commits[0];
+    assert_eq!((message.submitter, message.reportable), (None, false));
+    assert!(message.remote.is_empty() && message.remote_prefix.is_empty());
 }
 
 /// Values and notices can be recorded.
@@ -404,7 +452,7 @@ fn values_are_recorded() {
         Value::Password(PasswordVerdict::Denied),
         Value::Password(PasswordVerdict::Busy),
         Value::Recipient(RecipientVerdict {
-            outcome: Ok(target()),
+            outcome: Ok(vec![target(), remote()]),
             because: Vec::new(),
         }),
         Value::Recipient(RecipientVerdict {

@@ -3,16 +3,17 @@
 //! ```text
 //! pillarbox accounts 1
 //! account <id> <address> active|disabled <password hash> <SCRAM keys or ->
+//! alias <address or @domain> <target>...
 //! ```
 //!
 //! It is replaced whole: written beside, synced, renamed, and the directory synced.
 
-use pillarbox_core::address::Mailbox;
+use pillarbox_core::address::{Domain, Host, Mailbox};
 use pillarbox_core::store::AccountId;
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 
 use super::scram::Keys;
-use crate::env::Disk;
+use crate::env::{Disk, Env};
 
 const FIRST_LINE: &str = "pillarbox accounts 1";
 /// Octets of the file that are read: 100 000 accounts of 400 octets and room to spare.
@@ -31,6 +32,79 @@ pub struct Account {
     pub password: String,
     /// SCRAM keys of the same password.
     pub scram: Option<Keys>,
+}
+
+/// An address that leads elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// Which address.
+    pub address: AliasAddress,
+    /// Where to: accounts, other aliases, addresses elsewhere. Never empty.
+    pub targets: Vec<Mailbox>,
+}
+
+/// What an alias stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AliasAddress {
+    /// One address.
+    Mailbox(Mailbox),
+    /// `@example.org`: every address of the domain that is nothing else.
+    CatchAll(Domain),
+}
+
+impl AliasAddress {
+    /// Reads `list@example.org` or `@example.org`.
+    pub fn parse(text: &str) -> Option<AliasAddress> {
+        match text.strip_prefix('@') {
+            Some(domain) => Domain::parse(domain, true).ok().map(AliasAddress::CatchAll),
+            None => Mailbox::parse(text, true).ok().map(AliasAddress::Mailbox),
+        }
+    }
+
+    /// Its domain; `None` for an address in brackets.
+    pub fn domain(&self) -> Option<&Domain> {
+        match self {
+            AliasAddress::Mailbox(Mailbox {
+                host: Host::Domain(domain),
+                ..
+            })
+            | AliasAddress::CatchAll(domain) => Some(domain),
+            AliasAddress::Mailbox(Mailbox {
+                host: Host::Literal(_), ..
+            }) => None,
+        }
+    }
+
+    /// Whether both are the same address, in whatever case it is written.
+    pub fn is(&self, other: &AliasAddress) -> bool {
+        match (self, other) {
+            (AliasAddress::Mailbox(one), AliasAddress::Mailbox(two)) => {
+                one.host == two.host && one.local.folded() == two.local.folded()
+            }
+            (AliasAddress::CatchAll(one), AliasAddress::CatchAll(two)) => one == two,
+            (AliasAddress::Mailbox(_), AliasAddress::CatchAll(_)) | (AliasAddress::CatchAll(_), AliasAddress::Mailbox(_)) => {
+                false
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for AliasAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AliasAddress::Mailbox(mailbox) => mailbox.fmt(f),
+            AliasAddress::CatchAll(domain) => write!(f, "@{domain}"),
+        }
+    }
+}
+
+/// All that the file has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Register {
+    /// Who may log in.
+    pub accounts: Vec<Account>,
+    /// Addresses that lead elsewhere.
+    pub aliases: Vec<Alias>,
 }
 
 /// Why accounts cannot be had.
@@ -62,11 +136,40 @@ fn new_file() -> DiskPath {
     DiskPath::new("accounts.new")
 }
 
+/// The server's secret, 32 random bytes in `server.secret`: made when there is none, and kept, so that what is derived from it
+/// stays the same over restarts.
+///
+/// # Errors
+/// The disk's.
+pub async fn secret<E: Env>(env: &E) -> Result<[u8; 32], AccountsError> {
+    let file = "server.secret";
+    let failed = |error| AccountsError::Disk { file, error };
+    let (path, new) = (DiskPath::new(file), DiskPath::new("server.secret.new"));
+    let read = DiskOp::Read {
+        path: path.clone(),
+        offset: 0,
+        len: 32,
+    };
+    match env.disk().perform(read).await {
+        Ok(DiskValue::Read(bytes)) => {
+            if let Ok(secret) = <[u8; 32]>::try_from(&*bytes) {
+                return Ok(secret);
+            }
+        }
+        Ok(_) | Err(DiskError::NotFound) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let mut secret = [0; 32];
+    env.entropy(&mut secret);
+    replace(env.disk(), new, path, secret.to_vec()).await.map_err(failed)?;
+    Ok(secret)
+}
+
 /// Reads the file; an absent one has no accounts.
 ///
 /// # Errors
 /// As [`AccountsError`].
-pub async fn read(disk: &impl Disk) -> Result<Vec<Account>, AccountsError> {
+pub async fn read(disk: &impl Disk) -> Result<Register, AccountsError> {
     let read = DiskOp::Read {
         path: file(),
         offset: 0,
@@ -74,7 +177,7 @@ pub async fn read(disk: &impl Disk) -> Result<Vec<Account>, AccountsError> {
     };
     match disk.perform(read).await {
         Ok(DiskValue::Read(bytes)) => parse(&bytes),
-        Ok(_) | Err(DiskError::NotFound) => Ok(Vec::new()),
+        Ok(_) | Err(DiskError::NotFound) => Ok(Register::default()),
         Err(error) => Err(AccountsError::Disk { file: "accounts", error }),
     }
 }
@@ -83,59 +186,82 @@ pub async fn read(disk: &impl Disk) -> Result<Vec<Account>, AccountsError> {
 ///
 /// # Errors
 /// The disk's; the old file then stays.
-pub async fn write(disk: &impl Disk, accounts: &[Account]) -> Result<(), AccountsError> {
-    let text = encode(accounts);
-    let len = text.len() as u64;
+pub async fn write(disk: &impl Disk, register: &Register) -> Result<(), AccountsError> {
+    let written = replace(disk, new_file(), file(), encode(register).into_bytes()).await;
+    written.map_err(|error| AccountsError::Disk {
+        file: "accounts.new",
+        error,
+    })
+}
+
+/// Written beside, synced, renamed, and the directory synced: what was there stays whole until then.
+async fn replace(disk: &impl Disk, new: DiskPath, file: DiskPath, bytes: Vec<u8>) -> Result<(), DiskError> {
+    let len = bytes.len() as u64;
     let steps = [
         DiskOp::Write {
-            path: new_file(),
+            path: new.clone(),
             offset: 0,
-            parts: vec![text.into_bytes().into()],
+            parts: vec![bytes.into()],
         },
-        DiskOp::Truncate { path: new_file(), len },
-        DiskOp::Sync(new_file()),
-        DiskOp::Rename {
-            from: new_file(),
-            to: file(),
-        },
+        DiskOp::Truncate { path: new.clone(), len },
+        DiskOp::Sync(new.clone()),
+        DiskOp::Rename { from: new, to: file },
         DiskOp::SyncDir(DiskPath::new("")),
     ];
     for step in steps {
-        disk.perform(step).await.map_err(|error| AccountsError::Disk {
-            file: "accounts.new",
-            error,
-        })?;
+        disk.perform(step).await?;
     }
     Ok(())
 }
 
-fn encode(accounts: &[Account]) -> String {
+fn encode(register: &Register) -> String {
     let mut text = format!("{FIRST_LINE}\n");
-    for account in accounts {
+    for account in &register.accounts {
         let state = if account.active { "active" } else { "disabled" };
         let scram = account.scram.as_ref().map_or_else(|| "-".into(), Keys::to_string);
         let (id, address, password) = (account.id, &account.address, &account.password);
         text.push_str(&format!("account {id} {address} {state} {password} {scram}\n"));
     }
+    for alias in &register.aliases {
+        text.push_str(&format!("alias {}", alias.address));
+        alias.targets.iter().for_each(|target| text.push_str(&format!(" {target}")));
+        text.push('\n');
+    }
     text
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<Account>, AccountsError> {
+fn parse(bytes: &[u8]) -> Result<Register, AccountsError> {
     let wrong = |line: usize, what: &'static str| AccountsError::Line { line, what };
     let text = std::str::from_utf8(bytes).map_err(|_| wrong(1, "not UTF-8"))?;
     let mut lines = text.lines().enumerate();
     if lines.next().map(|(_, line)| line) != Some(FIRST_LINE) {
         return Err(wrong(1, "not an accounts file of this version"));
     }
-    let mut accounts: Vec<Account> = Vec::new();
+    let mut register = Register::default();
     for (index, line) in lines {
         let number = index + 1;
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        accounts.push(parse_account(line).ok_or(wrong(number, "not an account"))?);
+        if let Some(alias) = line.strip_prefix("alias ") {
+            register
+                .aliases
+                .push(parse_alias(alias).ok_or(wrong(number, "not an alias"))?);
+        } else {
+            register
+                .accounts
+                .push(parse_account(line).ok_or(wrong(number, "not an account"))?);
+        }
     }
-    Ok(accounts)
+    Ok(register)
+}
+
+fn parse_alias(line: &str) -> Option<Alias> {
+    let mut words = line.split(' ');
+    let address = AliasAddress::parse(words.next()?)?;
+    let targets: Option<Vec<Mailbox>> = words.map(|word| Mailbox::parse(word, true).ok()).collect();
+    let targets = targets.filter(|targets| !targets.is_empty())?;
+    Some(Alias { address, targets })
 }
 
 fn parse_account(line: &str) -> Option<Account> {
@@ -174,8 +300,21 @@ mod tests {
             password: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".into(),
             scram: Keys::derive("secret", [id; 16]),
         };
-        let accounts = vec![account(1, "alice@example.org", true), account(2, "bøb@example.org", false)];
-        assert_eq!(parse(encode(&accounts).as_bytes()), Ok(accounts));
+        let alias = |address: &str, targets: &[&str]| Alias {
+            address: AliasAddress::parse(address).expect("an address"),
+            targets: targets
+                .iter()
+                .map(|target| Mailbox::parse(target, true).expect("an address"))
+                .collect(),
+        };
+        let register = Register {
+            accounts: vec![account(1, "alice@example.org", true), account(2, "bøb@example.org", false)],
+            aliases: vec![
+                alias("list@example.org", &["alice@example.org", "x@elsewhere.test"]),
+                alias("@example.org", &["alice@example.org"]),
+            ],
+        };
+        assert_eq!(parse(encode(&register).as_bytes()), Ok(register));
     }
 
     #[test]
@@ -185,6 +324,9 @@ mod tests {
             ("accounts\n", 1),
             ("pillarbox accounts 1\naccount x\n", 2),
             ("pillarbox accounts 1\n\naccount 00 a@b active $x -\n", 3),
+            ("pillarbox accounts 1\nalias a@b\n", 2),
+            ("pillarbox accounts 1\nalias @ a@b\n", 2),
+            ("pillarbox accounts 1\nalias a@b  c@d\n", 2),
         ] {
             assert!(
                 matches!(parse(text.as_bytes()), Err(AccountsError::Line { line: l, .. }) if l == line),

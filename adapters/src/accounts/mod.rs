@@ -2,7 +2,7 @@
 //!
 //! They are kept in one text file (see [`file`]), written by `pillarbox account` and read by the server at start and when told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,12 @@ use pillarbox_core::address::{Domain, Host, Mailbox};
 use pillarbox_core::decision::{Fact, FactAnswer, Failure, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::policy::access::Login;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 use pillarbox_core::store::AccountId;
 
-use crate::config::Config;
+use crate::config::{Config, DomainRules};
 use crate::decide::FactSource;
 use crate::env::Env;
 
@@ -26,7 +27,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Account, AccountsError};
+pub use file::{Account, AccountsError, Alias, AliasAddress, Register};
 pub use table::Table;
 
 /// The names that are ours, from the configuration.
@@ -38,20 +39,44 @@ pub struct Names {
     pub domains: Vec<Domain>,
     /// Who reads mail for the roles; the first account when absent.
     pub postmaster: Option<Mailbox>,
-    /// Our addresses, as far as listeners name them.
+    /// Our addresses, as far as listeners and `delivery.source` name them.
     pub literals: BTreeSet<IpAddr>,
+    /// What the configuration says of single domains; the default of those that are not here.
+    pub rules: BTreeMap<Domain, DomainRules>,
 }
 
 impl Names {
+    /// The domain that a domain stands for: itself, unless it is an alias.
+    fn canonical<'a>(&'a self, domain: &'a Domain) -> &'a Domain {
+        self.rules
+            .get(domain)
+            .and_then(|rules| rules.alias_of.as_ref())
+            .unwrap_or(domain)
+    }
+
+    /// A local part as far as its subaddress.
+    fn without_subaddress<'a>(&self, local: &'a str, domain: &Domain) -> &'a str {
+        let divider = self.rules.get(domain).map_or(Some('+'), |rules| rules.subaddress);
+        divider
+            .and_then(|divider| local.split_once(divider))
+            .map_or(local, |(base, _)| base)
+    }
+
+    fn catch_all(&self, domain: &Domain) -> Option<&[Mailbox]> {
+        self.rules.get(domain)?.catch_all.as_ref().map(std::slice::from_ref)
+    }
+
     /// From the configuration.
     pub fn of(config: &Config) -> Names {
         let addresses = config.listeners.iter().flat_map(|listener| &listener.addresses);
         let literals = addresses.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+        let literals = literals.chain(config.delivery.source.iter().copied());
         Names {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),
             postmaster: config.postmaster.clone(),
             literals: literals.collect(),
+            rules: config.domain_rules.clone(),
         }
     }
 }
@@ -65,6 +90,8 @@ pub struct Accounts<E: Env> {
     waiting: AtomicUsize,
     /// Checked in place of the hash of an account that does not exist, at the same cost (S21).
     dummy: String,
+    /// What the SCRAM salt of nobody is made of.
+    secret: [u8; 32],
 }
 
 impl<E: Env> Accounts<E> {
@@ -73,18 +100,20 @@ impl<E: Env> Accounts<E> {
     /// # Errors
     /// When the file cannot be read or understood; an absent one is empty.
     pub async fn load(env: E, names: Names, jobs: usize) -> Result<Accounts<E>, AccountsError> {
-        let accounts = file::read(env.disk()).await?;
+        let register = file::read(env.disk()).await?;
         let (mut salt, mut password) = ([0; 16], [0; 16]);
         env.entropy(&mut salt);
         env.entropy(&mut password);
         let hasher = env.password();
+        let secret = file::secret(&env).await?;
         let dummy = env.blocking(move || hasher.hash(&format!("{password:02x?}"), &salt)).await;
         Ok(Accounts {
             env,
-            current: Mutex::new((Arc::new(names), Arc::new(Table::new(accounts)))),
+            current: Mutex::new((Arc::new(names), Arc::new(Table::new(register)))),
             running: Semaphore::new(jobs.max(1)),
             waiting: AtomicUsize::new(0),
             dummy,
+            secret,
         })
     }
 
@@ -93,12 +122,12 @@ impl<E: Env> Accounts<E> {
     /// # Errors
     /// As [`Accounts::load`]; then the accounts stay as they were.
     pub async fn reload(&self, names: Option<Names>) -> Result<(), AccountsError> {
-        let accounts = file::read(self.env.disk()).await?;
+        let register = file::read(self.env.disk()).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(names) = names {
             current.0 = Arc::new(names);
         }
-        current.1 = Arc::new(Table::new(accounts));
+        current.1 = Arc::new(Table::new(register));
         Ok(())
     }
 
@@ -123,11 +152,45 @@ impl<E: Env> Accounts<E> {
         let hasher = self.env.password();
         let fits = self.env.blocking(move || hasher.verify(password.reveal(), &hash)).await;
         match account {
-            Some(account) if fits => PasswordVerdict::Granted(Login {
-                account: account.id,
-                name: account.address.to_string(),
-            }),
+            Some(account) if fits => PasswordVerdict::Granted(login_of(account)),
             Some(_) | None => PasswordVerdict::Denied,
+        }
+    }
+
+    /// Whether SCRAM can be offered: every active account has keys.
+    pub fn scram(&self) -> bool {
+        self.current().1.scram()
+    }
+
+    /// The salt of a login's keys; nobody has one too, which stays the same (S21).
+    pub fn scram_salt(&self, login: &str) -> ScramSalt {
+        let (_, keys) = self.keys(login);
+        let mut nonce = [0; 18];
+        self.env.entropy(&mut nonce);
+        ScramSalt {
+            salt: keys.salt,
+            iterations: keys.iterations,
+            nonce,
+        }
+    }
+
+    /// Whether a proof was made with a login's keys. The same work and the same answer for a wrong proof and for nobody (S21).
+    pub fn prove(&self, login: &str, message: &str, proof: &[u8; 32]) -> ProofVerdict {
+        let (account, keys) = self.keys(login);
+        match (account, keys.check(message, proof)) {
+            (Some(login), Some(signature)) => ProofVerdict::Granted { login, signature },
+            (Some(_) | None, _) => ProofVerdict::Denied,
+        }
+    }
+
+    /// Who logs in, and with which keys.
+    fn keys(&self, login: &str) -> (Option<Login>, scram::Keys) {
+        let (names, table) = self.current();
+        let nobody = scram::Keys::of_nobody(&self.secret, &table::login_key(&names, login));
+        let account = table.login(&names, login);
+        match account.and_then(|account| Some((login_of(account), account.scram.clone()?))) {
+            Some((login, keys)) => (Some(login), keys),
+            None => (None, nobody),
         }
     }
 
@@ -135,13 +198,23 @@ impl<E: Env> Accounts<E> {
         let (names, table) = self.current();
         let known = match question {
             Question::OurDomain(domain) => table::is_ours(&names, domain).then_some(Known::Yes),
-            Question::LocalAddress(mailbox) => table.resolve(&names, mailbox).map(Known::Account),
-            Question::Owns(account, mailbox) => (table.resolve(&names, mailbox) == Some(*account)).then_some(Known::Yes),
+            Question::LocalAddress(mailbox) => {
+                let targets = table.resolve(&names, mailbox);
+                (!targets.is_empty()).then_some(Known::Targets(targets))
+            }
+            Question::Owns(account, mailbox) => table.owns(&names, *account, mailbox).then_some(Known::Yes),
             Question::OurAddress(ip) => names.literals.contains(ip).then_some(Known::Yes),
             // Names of others are the resolver's.
             Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => return FactAnswer::Failed(Failure::Temporary),
         };
         known.map_or(FactAnswer::Absent, FactAnswer::Known)
+    }
+}
+
+fn login_of(account: &Account) -> Login {
+    Login {
+        account: account.id,
+        name: account.address.to_string(),
     }
 }
 

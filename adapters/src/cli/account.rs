@@ -14,7 +14,7 @@ use super::check::print;
 use super::load::load;
 use super::owner::become_owner;
 use super::{ConfigFile, Exit, Failure};
-use crate::accounts::{self, Account, AccountsError, file};
+use crate::accounts::{self, Account, AccountsError, Register, file};
 use crate::config::Config;
 use crate::control::{self, Request};
 use crate::env::Env;
@@ -91,7 +91,7 @@ impl AccountArguments {
 fn add(arguments: &WithPassword) -> Result<(), Failure> {
     let change = Change::begin(&arguments.account)?;
     let given = given_password(arguments.password_stdin)?;
-    change.perform(|env, accounts, address| {
+    change.perform(|env, Register { accounts, .. }, address| {
         let existing = accounts.iter().position(|account| same(&account.address, &address));
         if existing.is_some_and(|index| accounts[index].active) {
             let text = format!("{address} exists already; `pillarbox account password {address}` sets its password");
@@ -113,7 +113,7 @@ fn add(arguments: &WithPassword) -> Result<(), Failure> {
 fn password(arguments: &WithPassword) -> Result<(), Failure> {
     let change = Change::begin(&arguments.account)?;
     let given = given_password(arguments.password_stdin)?;
-    change.perform(|env, accounts, address| {
+    change.perform(|env, Register { accounts, .. }, address| {
         let account = find(accounts, &address)?;
         let (password, printed) = choose(env, given);
         env.run(accounts::set_password(env, account, &password));
@@ -122,56 +122,70 @@ fn password(arguments: &WithPassword) -> Result<(), Failure> {
 }
 
 fn remove(arguments: &WithAddress) -> Result<(), Failure> {
-    Change::begin(arguments)?.perform(|_, accounts, address| {
+    Change::begin(arguments)?.perform(|_, Register { accounts, .. }, address| {
         find(accounts, &address)?.active = false;
         Ok(String::new())
     })
 }
 
-fn list(config: &ConfigFile, json: bool) -> Result<(), Failure> {
+/// What the accounts file has; nothing before there is one.
+pub(super) fn register(config: &ConfigFile) -> Result<Register, Failure> {
     let config = load(config)?.config()?;
     become_owner(&config.data_dir)?;
-    let accounts = match config.data_dir.exists() {
+    match config.data_dir.exists() {
         true => {
             let env = environment(&config)?;
-            env.run(file::read(env.disk())).map_err(failed)?
+            env.run(file::read(env.disk())).map_err(failed)
         }
-        false => Vec::new(),
-    };
+        false => Ok(Register::default()),
+    }
+}
+
+fn list(config: &ConfigFile, json: bool) -> Result<(), Failure> {
+    let accounts = register(config)?.accounts;
     print(&if json { as_json(&accounts) } else { as_text(&accounts) })
 }
 
 /// One change of the accounts file.
-struct Change {
+pub(super) struct Change<T> {
     config: Config,
-    address: Mailbox,
+    /// What is changed.
+    what: T,
     /// Held until the change is done: two commands at once take turns.
     _lock: File,
 }
 
-impl Change {
-    fn begin(arguments: &WithAddress) -> Result<Change, Failure> {
-        let config = load(&arguments.config)?.config()?;
-        let address =
-            accounts::parse_address(&arguments.address, &config.domains).map_err(|text| Failure::new(Exit::BadData, text))?;
+impl Change<Mailbox> {
+    fn begin(arguments: &WithAddress) -> Result<Change<Mailbox>, Failure> {
+        Change::of(&arguments.config, |config| {
+            accounts::parse_address(&arguments.address, &config.domains)
+        })
+    }
+}
+
+impl<T> Change<T> {
+    /// Reads the configuration and what is to be changed, and takes the lock.
+    pub(super) fn of(file: &ConfigFile, what: impl FnOnce(&Config) -> Result<T, String>) -> Result<Change<T>, Failure> {
+        let config = load(file)?.config()?;
+        let what = what(&config).map_err(|text| Failure::new(Exit::BadData, text))?;
         become_owner(&config.data_dir)?;
         let lock = lock(&config.data_dir)?;
         Ok(Change {
             config,
-            address,
+            what,
             _lock: lock,
         })
     }
 
     /// Reads, changes, writes, and tells a running server. What the closure returns is printed.
-    fn perform(
+    pub(super) fn perform(
         self,
-        change: impl FnOnce(&OsEnv, &mut Vec<Account>, Mailbox) -> Result<String, Failure>,
+        change: impl FnOnce(&OsEnv, &mut Register, T) -> Result<String, Failure>,
     ) -> Result<(), Failure> {
         let env = environment(&self.config)?;
-        let mut accounts = env.run(file::read(env.disk())).map_err(failed)?;
-        let printed = change(&env, &mut accounts, self.address)?;
-        env.run(file::write(env.disk(), &accounts)).map_err(failed)?;
+        let mut register = env.run(file::read(env.disk())).map_err(failed)?;
+        let printed = change(&env, &mut register, self.what)?;
+        env.run(file::write(env.disk(), &register)).map_err(failed)?;
         // The file comes first: a server that starts meanwhile reads it, one that runs is told.
         control::tell(&self.config.data_dir, Request::ReloadAccounts)
             .map_err(|text| Failure::new(Exit::Unavailable, format!("the change is saved, but {text}")))?;
@@ -285,7 +299,7 @@ fn as_json(accounts: &[Account]) -> String {
 }
 
 /// A JSON string (RFC 8259 §7).
-fn json_text(text: &str) -> String {
+pub(super) fn json_text(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

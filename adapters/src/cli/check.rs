@@ -5,8 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 
 use super::load::{Loaded, load};
-use super::{ConfigFile, Exit, Failure};
-use crate::config::{Config, Problem, Severity, not_listening, settings};
+use super::{ConfigFile, Exit, Failure, secret};
+use crate::config::{Config, Dns, Problem, Severity, not_listening, settings};
+use crate::resolver::resolv_conf;
 
 /// Show what is wrong with a configuration, or what is in force
 ///
@@ -62,8 +63,24 @@ impl Check {
         {
             let _ = writeln!(out, "{line}");
         }
+        if let Some(config) = &loaded.read.config {
+            let _ = writeln!(out, "{}", dns_servers(&config.dns));
+        }
         print(&out)
     }
+}
+
+/// Which DNS servers would be asked.
+fn dns_servers(dns: &Dns) -> String {
+    let (servers, from) = match dns.servers.is_empty() {
+        false => (dns.servers.clone(), "dns.servers".to_string()),
+        true => match crate::os::resolv_conf() {
+            Ok(text) => (resolv_conf::servers(&text), "/etc/resolv.conf".into()),
+            Err(error) => (resolv_conf::servers(""), format!("/etc/resolv.conf cannot be read: {error}")),
+        },
+    };
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    format!("DNS is asked at {} ({from})", servers.join(", "))
 }
 
 /// Each setting with its value and origin.
@@ -96,6 +113,13 @@ fn beyond_the_file(config: &Config) -> Vec<Problem> {
         let hint = "add postmaster = \"you@…\", an account of yours: every mail host has one (RFC 5321 §4.5.1)";
         error("postmaster", "missing".into(), hint);
     }
+    if let Some(Err(failed)) = config.tls_roots.as_deref().map(crate::os::check_roots) {
+        error(
+            "tls.roots",
+            failed.to_string(),
+            "name a PEM file with the certificates that are trusted",
+        );
+    }
     if let Some(files) = &config.tls {
         if let Err(failed) = std::fs::read(&files.certificate) {
             let what = format!("{}: {failed}", files.certificate.display());
@@ -118,6 +142,7 @@ fn beyond_the_file(config: &Config) -> Vec<Problem> {
             Ok(_) => {}
         }
     }
+    problems.extend(secret::read_all(config).err().unwrap_or_default());
     problems
 }
 

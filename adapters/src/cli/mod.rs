@@ -8,12 +8,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod account;
+mod alias;
 mod certificate;
 mod check;
 mod demo;
+mod dns;
 mod load;
 mod log;
 mod owner;
+mod secret;
 mod serve;
 mod systemd;
 
@@ -31,6 +34,8 @@ Begin here:
   pillarbox check --example > pillarbox.toml        a configuration to edit
   pillarbox check                                   what is wrong with it
   pillarbox account add alice@example.org           an account
+  pillarbox alias add team@example.org alice@example.org bob@example.org
+  pillarbox dns records example.org                 what to publish in DNS
   pillarbox serve                                   the server
 
 The configuration is pillarbox.toml in the working directory, else /etc/pillarbox/pillarbox.toml, or what -c names.
@@ -46,6 +51,10 @@ enum Command {
     Check(check::Check),
     /// Add, remove and list accounts, and set passwords
     Account(account::AccountArguments),
+    /// Add, remove and list addresses that lead to others
+    Alias(alias::AliasArguments),
+    /// Print the DNS records that a domain publishes
+    Dns(dns::DnsArguments),
 }
 
 /// Which configuration file.
@@ -97,6 +106,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Account(account) => account.run(),
+        Command::Alias(alias) => alias.run(),
+        Command::Dns(dns) => dns.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

@@ -5,7 +5,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::load::{self, Loaded};
 use super::log::LogFile;
-use super::{ConfigFile, Exit, Failure, certificate, systemd};
+use super::{ConfigFile, Exit, Failure, certificate, secret, systemd};
 use crate::accounts::AccountsError;
 use crate::config::{Config, not_listening};
 use crate::control::{self, Request};
@@ -90,6 +90,8 @@ pub(super) fn run(
     process::forbid_dumps();
     let connections = Bounds::with_open_files(process::raise_open_files());
     let tls = server_tls(&config)?;
+    let secrets = secret::of(&config)?;
+    trust(&env, &config)?;
     let (events, heard) = async_channel::unbounded();
     let control_events = events.clone();
     control::serve(&config.data_dir, move |request| ask(&control_events, request))
@@ -99,6 +101,7 @@ pub(super) fn run(
         let signals = env.clone();
         let start = Start {
             config: config.clone(),
+            secrets,
             tls,
             connections,
             password_jobs: jobs,
@@ -108,7 +111,11 @@ pub(super) fn run(
         tracing::info!("all listeners are open");
         systemd::notify("READY=1");
         started(&server)?;
-        let mut running = Running { config, file };
+        let mut running = Running {
+            env: signals,
+            config,
+            file,
+        };
         while let Ok(event) = heard.recv().await {
             match event {
                 Event::Stop => break,
@@ -135,6 +142,12 @@ fn start_failed(error: StartError) -> Failure {
         }
     };
     Failure::new(exit, error.to_string())
+}
+
+/// The roots that the configuration names, from now on.
+fn trust(env: &OsEnv, config: &Config) -> Result<(), Failure> {
+    env.trust(config.tls_roots.as_deref())
+        .map_err(|error| Failure::new(Exit::Configuration, format!("tls.roots: {error}")))
 }
 
 fn server_tls(config: &Config) -> Result<TlsServer, Failure> {
@@ -171,6 +184,7 @@ fn listen_to_signals(env: &OsEnv, events: Sender<Event>) -> Result<(), Failure> 
 
 /// What a reload compares with.
 struct Running {
+    env: OsEnv,
     config: Config,
     file: Option<(Loaded, LogFile)>,
 }
@@ -192,6 +206,9 @@ impl Running {
         let fresh = load::read(&loaded.path).map_err(|failure| failure.text)?;
         let config = fresh.config().map_err(|failure| failure.text)?;
         let tls = server_tls(&config).map_err(|failure| failure.text)?;
+        self.env
+            .trust(config.tls_roots.as_deref())
+            .map_err(|error| format!("tls.roots: {error}"))?;
         warn_of(&fresh);
         let kept = server
             .reload(&self.config, &config, tls)
@@ -204,6 +221,9 @@ impl Running {
         let Config {
             data_dir,
             listeners,
+            dns,
+            routes,
+            delivery,
             ring_bytes,
             log,
             ..
@@ -211,6 +231,9 @@ impl Running {
         self.config = Config {
             data_dir,
             listeners,
+            dns,
+            routes,
+            delivery,
             ring_bytes,
             log,
             ..config

@@ -2,11 +2,13 @@
 //!
 //! [`settings`] is the one table of keys; the reader, the example file and `check --effective` are made from it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use pillarbox_core::address::{Domain, Mailbox};
 
+mod delivery;
 mod problem;
 mod read;
 pub mod settings;
@@ -14,6 +16,7 @@ pub mod settings;
 mod tests;
 mod value;
 
+pub use delivery::{Delivery, Dns, Relay, RelayHost, RelayLogin, RelayTls, Route, Secrets};
 pub use problem::{Problem, Severity, render};
 pub use read::{Origin, Read, read};
 pub use value::Network;
@@ -29,16 +32,37 @@ pub struct Config {
     pub postmaster: Option<Mailbox>,
     /// The domains whose mail is ours; never empty.
     pub domains: Vec<Domain>,
+    /// What holds for each of them.
+    pub domain_rules: BTreeMap<Domain, DomainRules>,
     /// Where to listen; never empty.
     pub listeners: Vec<Listener>,
     /// The certificate; a self-signed one when absent.
     pub tls: Option<CertificateFiles>,
+    /// Whom we trust as a client, PEM; the system's roots when absent.
+    pub tls_roots: Option<PathBuf>,
+    /// Whom to ask for names.
+    pub dns: Dns,
+    /// Next hops for certain domains; the first match wins.
+    pub routes: Vec<Route>,
+    /// Delivery to other servers.
+    pub delivery: Delivery,
     /// Largest message in octets.
     pub message_max: u64,
     /// Octets of the journal's ring.
     pub ring_bytes: u64,
     /// Where the log goes, and how it looks.
     pub log: Log,
+}
+
+/// What a `[[domain]]` says beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DomainRules {
+    /// Who gets mail for addresses that are nobody's; without: they are refused.
+    pub catch_all: Option<Mailbox>,
+    /// Every address of that domain of ours, which is no alias itself, is one of this domain too.
+    pub alias_of: Option<Domain>,
+    /// What separates an account's name from a detail that it gets mail for (`alice+lists`).
+    pub subaddress: Option<char>,
 }
 
 /// One `[[listener]]`.
@@ -67,6 +91,10 @@ pub enum Protocol {
     Imap,
     /// IMAP over TLS: port 993.
     Imaps,
+    /// HTTP, for settings of mail programs: port 80.
+    Http,
+    /// HTTP over TLS: port 443.
+    Https,
 }
 
 /// A certificate and its key, PEM.
@@ -98,9 +126,11 @@ pub enum LogFormat {
 
 impl Protocol {
     /// All, in the order of their ports.
-    pub const ALL: [Protocol; 5] = [
+    pub const ALL: [Protocol; 7] = [
         Protocol::Smtp,
+        Protocol::Http,
         Protocol::Imap,
+        Protocol::Https,
         Protocol::Submissions,
         Protocol::Submission,
         Protocol::Imaps,
@@ -114,10 +144,12 @@ impl Protocol {
             Protocol::Submissions => "submissions",
             Protocol::Imap => "imap",
             Protocol::Imaps => "imaps",
+            Protocol::Http => "http",
+            Protocol::Https => "https",
         }
     }
 
-    /// Its port (RFC 5321, RFC 6409, RFC 8314, RFC 9051).
+    /// Its port (RFC 5321, RFC 6409, RFC 8314, RFC 9051, RFC 9110).
     pub fn port(self) -> u16 {
         match self {
             Protocol::Smtp => 25,
@@ -125,14 +157,24 @@ impl Protocol {
             Protocol::Submissions => 465,
             Protocol::Imap => 143,
             Protocol::Imaps => 993,
+            Protocol::Http => 80,
+            Protocol::Https => 443,
         }
     }
 
     /// Whether TLS begins with the connection.
     pub fn implicit_tls(self) -> bool {
         match self {
-            Protocol::Submissions | Protocol::Imaps => true,
-            Protocol::Smtp | Protocol::Submission | Protocol::Imap => false,
+            Protocol::Submissions | Protocol::Imaps | Protocol::Https => true,
+            Protocol::Smtp | Protocol::Submission | Protocol::Imap | Protocol::Http => false,
+        }
+    }
+
+    /// Whether it is HTTP.
+    pub fn is_web(self) -> bool {
+        match self {
+            Protocol::Http | Protocol::Https => true,
+            Protocol::Smtp | Protocol::Imap | Protocol::Submissions | Protocol::Submission | Protocol::Imaps => false,
         }
     }
 }

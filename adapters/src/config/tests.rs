@@ -1,8 +1,11 @@
 //! Each rule of the file, and the example file against the table.
 
+mod delivery;
+
 use std::path::Path;
 
 use super::settings::{LATER, SETTINGS, example};
+
 use super::{Network, Protocol, Severity, not_listening, read, standard_listeners};
 
 const SMALL: &str = "hostname = \"mx.example.org\"\n[[domain]]\nname = \"Example.ORG\"\n";
@@ -54,8 +57,11 @@ fn what_later_versions_know_is_refused() {
 fn the_example_file_is_valid_with_every_setting_switched_on() {
     let plain = example();
     assert_eq!(errors(&plain), Vec::<String>::new());
+    // An alias needs a second domain, and a section is shown once.
+    let alias = |line: &&str| line.starts_with("# alias_of = ");
     let all: String = plain
         .lines()
+        .filter(|line| !alias(line))
         .map(|line| {
             format!(
                 "{}\n",
@@ -68,7 +74,8 @@ fn the_example_file_is_valid_with_every_setting_switched_on() {
         .collect();
     let read = read(&all, Path::new("/etc/pillarbox"));
     assert_eq!(read.problems, [], "{all}");
-    for setting in SETTINGS {
+    assert_eq!(plain.lines().filter(alias).count(), 1);
+    for setting in SETTINGS.iter().filter(|setting| setting.key != "alias_of") {
         let found = read.origins.iter().any(|origin| {
             let name: String = origin.setting.replace("[1]", "");
             name == super::settings::full_name(setting.table, setting.key) && origin.line.is_some()
@@ -97,9 +104,10 @@ fn defaults_in_the_table_are_those_in_force() {
     {
         let setting = SETTINGS
             .iter()
-            .find(|setting| super::settings::full_name(setting.table, setting.key) == origin.setting);
+            .find(|setting| super::settings::full_name(setting.table, setting.key) == origin.setting.replace("[1]", ""));
         let default = setting.expect("a setting of the table").default;
-        assert_eq!(origin.value, format!("{default:?}"), "{}", origin.setting);
+        let shown = [default.to_string(), format!("{default:?}")];
+        assert!(shown.contains(&origin.value), "{} = {}", origin.setting, origin.value);
     }
 }
 

@@ -1,7 +1,8 @@
-//! Values that TOML has no type for: sizes and networks.
+//! Values that TOML has no type for: sizes, durations and networks.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Addresses of one prefix; a single address is a prefix of full length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,4 +90,27 @@ pub(super) fn show_size(octets: u64) -> String {
         }
     }
     octets.to_string()
+}
+
+/// What durations are written in, longest first.
+const UNITS: [(char, u64); 4] = [('d', 24 * 60 * 60), ('h', 60 * 60), ('m', 60), ('s', 1)];
+
+/// Reads a duration: `30s`, `5m`, `3h`, `5d`; `None` when it is none.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (unit, factor) = UNITS.into_iter().find(|(unit, _)| text.ends_with(*unit))?;
+    let digits = text.strip_suffix(unit)?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(factor).map(Duration::from_secs)
+}
+
+/// The shortest form that [`duration`] reads, for whole seconds.
+pub(super) fn show_duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let fits = UNITS
+        .into_iter()
+        .find(|(_, factor)| seconds > 0 && seconds.is_multiple_of(*factor));
+    let (unit, factor) = fits.unwrap_or(('s', 1));
+    format!("{}{unit}", seconds / factor)
 }

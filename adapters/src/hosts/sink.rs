@@ -11,8 +11,9 @@ use futures_lite::future;
 use pillarbox_core::limits;
 use pillarbox_core::message::intake::{Intake, Taken};
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
+use pillarbox_core::store::queue::{Enqueue, QUEUE};
 use pillarbox_core::store::request::{Body, BodyBytes, Placement, Refused, Reply, Request};
-use pillarbox_core::store::{AccountId, layout};
+use pillarbox_core::store::{AccountId, EmailId, layout};
 
 use super::budget::Share;
 use super::store::{Store, directories, random_spool};
@@ -134,9 +135,14 @@ impl<E: Env> Sink<E> {
         Ok(())
     }
 
-    /// Commits it to every placement, all or none. Small messages are handed to the committer before this returns; what it
+    /// Commits it to every placement and to the queue, all or none. Small messages are handed to the committer before this returns; what it
     /// returns must be run to its end for large ones.
-    pub fn commit(self, placements: Vec<Placement>, origin: u64) -> impl Future<Output = Reply> + Send + 'static {
+    pub fn commit(
+        self,
+        placements: Vec<Placement>,
+        queued: Vec<Enqueue>,
+        origin: u64,
+    ) -> impl Future<Output = Reply> + Send + 'static {
         let Sink {
             store,
             intake,
@@ -148,6 +154,9 @@ impl<E: Env> Sink<E> {
         } = self;
         let accounts: BTreeSet<AccountId> = placements.iter().map(|placement| placement.account).collect();
         let Taken { size, crc, hash, digest } = intake.finish();
+        let in_accounts = accounts.iter().map(|account| (*account, layout::email_id(*account, &hash)));
+        let in_queue = queued.iter().map(|one| (QUEUE, layout::queued_id(&one.message, &hash)));
+        let names = in_accounts.chain(in_queue).collect();
         if failed.is_none() {
             let digest = std::sync::Arc::new(digest);
             for account in &accounts {
@@ -164,6 +173,8 @@ impl<E: Env> Sink<E> {
                 bytes,
             },
             placements,
+            queued,
+            changes: Vec::new(),
             origin,
         };
         let step = match (failed, file) {
@@ -176,8 +187,7 @@ impl<E: Env> Sink<E> {
                     spool,
                     written,
                     rest: memory,
-                    hash,
-                    accounts,
+                    names,
                 },
                 place,
             ),
@@ -209,8 +219,8 @@ struct Large<E: Env> {
     spool: Spool<E>,
     written: u64,
     rest: Vec<u8>,
-    hash: [u8; 32],
-    accounts: BTreeSet<AccountId>,
+    /// Whose it becomes, and under which id.
+    names: BTreeSet<(AccountId, EmailId)>,
 }
 
 impl<E: Env> Large<E> {
@@ -228,9 +238,9 @@ impl<E: Env> Large<E> {
             .await?;
         }
         disk.perform(DiskOp::Sync(path.clone())).await?;
-        for account in &self.accounts {
-            let email = layout::email_id(*account, &self.hash);
-            let (directory, name) = (layout::big_directory(*account, email), layout::big(*account, email));
+        for (account, email) in &self.names {
+            let (account, email) = (*account, *email);
+            let (directory, name) = (layout::big_directory(account, email), layout::big(account, email));
             disk.perform(DiskOp::MakeDir(directory.clone())).await?;
             match disk
                 .perform(DiskOp::Link {

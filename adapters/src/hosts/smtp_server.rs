@@ -4,12 +4,16 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use pillarbox_core::address::ReversePath;
+use pillarbox_core::limits;
 use pillarbox_core::machine::BodyError;
-use pillarbox_core::policy::access::{self, AuthorVerdict, RecipientVerdict, Refusal, Target};
+use pillarbox_core::policy::access::{self, AuthorVerdict, RecipientVerdict, Refusal};
 use pillarbox_core::smtp::server::Session;
-use pillarbox_core::smtp::server::ask::{Ask, Committed, Incoming, Notice, SinkOpened, Value};
+use pillarbox_core::smtp::server::ask::{Ask, Committed, Incoming, LocalDelivery, Notice, SinkOpened, Value};
 use pillarbox_core::store::Flags;
+use pillarbox_core::store::queue::Enqueue;
 use pillarbox_core::store::request::{Placement, Refused, Reply, Where};
 
 use super::guest::{Guest, Told};
@@ -25,15 +29,18 @@ pub struct SmtpHost<E: Env> {
     shared: Arc<Shared<E>>,
     guest: Guest,
     sink: Option<Sink<E>>,
+    /// How long a message for other servers is tried.
+    max_age: Duration,
 }
 
 impl<E: Env> SmtpHost<E> {
-    /// For the session of this guest.
-    pub fn new(shared: Arc<Shared<E>>, guest: Guest) -> SmtpHost<E> {
+    /// For the session of this guest. `max_age`: how long a message for other servers is tried.
+    pub fn new(shared: Arc<Shared<E>>, guest: Guest, max_age: Duration) -> SmtpHost<E> {
         SmtpHost {
             shared,
             guest,
             sink: None,
+            max_age,
         }
     }
 }
@@ -42,20 +49,27 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
     fn perform(&mut self, ask: Ask) -> Performed<Value> {
         let shared = self.shared.clone();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::recipient(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
                 }))
             })),
             Ask::JudgeAuthor { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::author(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::author(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| AuthorVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
@@ -79,7 +93,8 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                     return Performed::Now(then.answer(Committed::Failed));
                 };
                 let taken = Taken::of(&message, self.guest.peer);
-                let commit = sink.commit(placements(message), self.guest.number());
+                let (placements, queued) = split(message, self.max_age);
+                let commit = sink.commit(placements, Vec::from_iter(queued), self.guest.number());
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);
@@ -135,7 +150,8 @@ fn committed(reply: &Reply) -> Committed {
         | Reply::Expunged { .. }
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Committed::Failed,
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Committed::Failed,
     }
 }
 
@@ -143,7 +159,8 @@ fn committed(reply: &Reply) -> Committed {
 struct Taken {
     message: String,
     reverse_path: String,
-    recipients: usize,
+    local: usize,
+    remote: usize,
     size: u64,
     peer: SocketAddr,
 }
@@ -153,7 +170,8 @@ impl Taken {
         Taken {
             message: message.id.clone(),
             reverse_path: escaped(&message.reverse_path.to_string()),
-            recipients: message.deliveries.len(),
+            local: message.local.len(),
+            remote: message.remote.len(),
             size: message.size,
             peer,
         }
@@ -163,34 +181,49 @@ impl Taken {
         let Taken {
             message,
             reverse_path,
-            recipients,
+            local,
+            remote,
             size,
             peer,
         } = self;
         match reply {
-            Reply::Placed { .. } => tracing::info!(message, reverse_path, recipients, size, %peer, "message delivered"),
+            Reply::Placed { .. } => tracing::info!(message, reverse_path, local, remote, size, %peer, "message taken"),
             other => {
                 let reason = format!("{other:?}");
-                tracing::warn!(message, reverse_path, recipients, size, %peer, reason, "message not taken");
+                tracing::warn!(message, reverse_path, local, remote, size, %peer, reason, "message not taken");
             }
         }
     }
 }
 
-fn placements(message: Incoming) -> Vec<Placement> {
-    let received = message.received;
-    let delivery = |delivery: pillarbox_core::smtp::server::ask::Delivery| match delivery.target {
-        Target::Local { account, .. } => Placement {
-            account,
-            mailbox: Where::Inbox,
-            prefix: delivery.prefix.into(),
-            flags: Flags(0),
-            keywords: Vec::new(),
-            internal_date: received,
-            save_date: received,
-        },
+/// Copies for accounts of ours, and what enters the queue if there are recipients of others.
+fn split(message: Incoming, max_age: Duration) -> (Vec<Placement>, Option<Enqueue>) {
+    let age = match message.reverse_path {
+        ReversePath::Null => max_age.min(limits::QUEUE_AGE_NULL),
+        ReversePath::Mailbox(_) => max_age,
     };
-    message.deliveries.into_iter().map(delivery).collect()
+    let queued = (!message.remote.is_empty()).then(|| Enqueue {
+        message: message.id.into(),
+        submitter: message.submitter,
+        reverse_path: message.reverse_path,
+        reportable: message.reportable,
+        prefix: message.remote_prefix.into(),
+        arrived: message.received,
+        expires: message.received.after(age),
+        wishes: message.wishes,
+        recipients: message.remote,
+    });
+    let received = message.received;
+    let placement = |copy: LocalDelivery| Placement {
+        account: copy.account,
+        mailbox: Where::Inbox,
+        prefix: copy.prefix.into(),
+        flags: Flags(0),
+        keywords: Vec::new(),
+        internal_date: received,
+        save_date: received,
+    };
+    (message.local.into_iter().map(placement).collect(), queued)
 }
 
 fn undecided() -> Refusal {
@@ -213,4 +246,64 @@ pub(super) fn started<E: Env>(
         let _ = done.try_send(outcome);
     });
     async move { reply.recv().await.unwrap_or(Reply::Refused(Refused::Stopping)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use pillarbox_core::address::Mailbox;
+    use pillarbox_core::store::AccountId;
+    use pillarbox_core::store::queue::{Notify, QueuedRecipient, Wishes};
+    use pillarbox_core::time::UnixTime;
+
+    use super::*;
+
+    fn recipient(address: &str) -> QueuedRecipient {
+        QueuedRecipient {
+            address: Mailbox::parse(address, false).expect("an address"),
+            original: None,
+            notify: Notify::DEFAULT,
+        }
+    }
+
+    #[test]
+    fn one_message_for_accounts_and_for_the_queue() {
+        let incoming = |reverse_path| Incoming {
+            id: "01m86ch3m0b3vny3m".into(),
+            reverse_path,
+            submitter: Some(AccountId([7; 16])),
+            reportable: true,
+            wishes: Wishes::default(),
+            local: vec![LocalDelivery {
+                account: AccountId([1; 16]),
+                recipient: recipient("bob@one.test"),
+                prefix: b"Return-Path: <>\r\n".to_vec(),
+            }],
+            remote: vec![recipient("c@two.test"), recipient("d@three.test")],
+            remote_prefix: b"Received: x\r\n".to_vec(),
+            received: UnixTime(1000),
+            size: 5,
+        };
+        let day = Duration::from_secs(86_400);
+        let tim = ReversePath::Mailbox(Mailbox::parse("tim@one.test", false).expect("an address"));
+        let (placements, queued) = split(incoming(tim.clone()), 5 * day);
+        assert_eq!(placements.len(), 1);
+        assert_eq!(&*placements[0].prefix, b"Return-Path: <>\r\n");
+        let queued = queued.expect("two recipients of others");
+        assert_eq!((queued.recipients.len(), &*queued.prefix), (2, b"Received: x\r\n".as_slice()));
+        assert_eq!((queued.submitter, queued.reverse_path), (Some(AccountId([7; 16])), tim));
+        assert_eq!(queued.expires, UnixTime(1000 + 5 * 86_400_000));
+        let age = |max_age| {
+            let (_, queued) = split(incoming(ReversePath::Null), max_age);
+            queued.expect("recipients of others").expires
+        };
+        assert_eq!(
+            age(5 * day),
+            UnixTime(1000 + 2 * 86_400_000),
+            "a report is not tried for long"
+        );
+        assert_eq!(age(day), UnixTime(1000 + 86_400_000));
+        let mut local = incoming(ReversePath::Null);
+        local.remote.clear();
+        assert_eq!(split(local, day).1, None);
+    }
 }

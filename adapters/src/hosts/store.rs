@@ -3,7 +3,7 @@
 //! ```text
 //! sessions --submit--> inbox --> committer --Ask::Disk--> lanes (one task each) --answers--> inbox
 //!                                    |--Reply--> the submission's future      |--Notify--> Sessions
-//!                                    |--Hold, Release--> bytes not yet in packs
+//!                                    |--Hold, Release--> bytes not yet in packs    |--Queue--> the scheduler
 //! ```
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use async_channel::{Receiver, Sender};
 use futures_lite::{FutureExt, future};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskOp, DiskPath, DiskValue};
 use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
@@ -41,6 +41,7 @@ pub struct Store<E: Env> {
     pub(super) budget: Budget,
     pub(super) digests: Arc<Digests>,
     inbox: Sender<Event>,
+    queue_events: Receiver<QueueEvent>,
     held: Arc<Mutex<Held>>,
     space: Arc<Mutex<Option<Space>>>,
     pub(super) durable: Arc<Mutex<std::collections::BTreeSet<DiskPath>>>,
@@ -66,6 +67,7 @@ impl<E: Env> Clone for Store<E> {
             budget: self.budget.clone(),
             digests: self.digests.clone(),
             inbox: self.inbox.clone(),
+            queue_events: self.queue_events.clone(),
             held: self.held.clone(),
             space: self.space.clone(),
             durable: self.durable.clone(),
@@ -94,6 +96,7 @@ impl<E: Env> Store<E> {
     /// Starts the committer and waits for recovery. `None`: it was stopped before that.
     pub async fn start(env: E, settings: Settings, sessions: Arc<Sessions>) -> Option<Started<E>> {
         let (inbox, events) = async_channel::unbounded();
+        let (queue, queue_events) = async_channel::unbounded();
         let (ready, recovered) = async_channel::bounded(1);
         let (ending, ended) = async_channel::bounded(1);
         let store = Store {
@@ -102,6 +105,7 @@ impl<E: Env> Store<E> {
             budget: Budget::new(limits::SINK_MEMORY),
             digests: Arc::new(Digests::new(limits::DIGEST_CACHE)),
             inbox,
+            queue_events,
             held: Arc::default(),
             space: Arc::default(),
             durable: Arc::default(),
@@ -110,6 +114,7 @@ impl<E: Env> Store<E> {
             lanes: [Lane::Ring, Lane::Settle, Lane::Checkpoint].map(|lane| store.lane(lane)),
             store: store.clone(),
             sessions,
+            queue,
             open: BTreeMap::new(),
             next: 0,
             ready: Some(ready),
@@ -135,6 +140,11 @@ impl<E: Env> Store<E> {
                 false => Reply::Refused(Refused::Stopping),
             }
         }
+    }
+
+    /// What happens to the queue, in order, from the start on; for one listener, the scheduler.
+    pub fn queue_events(&self) -> Receiver<QueueEvent> {
+        self.queue_events.clone()
     }
 
     /// Asks the committer to finish what is open and to end.
@@ -213,6 +223,7 @@ struct Task<E: Env> {
     store: Store<E>,
     sessions: Arc<Sessions>,
     lanes: [Sender<(DiskOp, Slot<DiskReply>)>; 3],
+    queue: Sender<QueueEvent>,
     open: BTreeMap<u64, Open>,
     next: u64,
     ready: Option<Sender<Recovered>>,
@@ -273,7 +284,9 @@ impl<E: Env> Task<E> {
             | Request::Changes { .. }
             | Request::Tree { .. }
             | Request::Transfer { .. }
-            | Request::Unwatch { .. } => None,
+            | Request::Unwatch { .. }
+            | Request::ChangeQueue(_)
+            | Request::Queue => None,
         };
         self.open.insert(ticket, Open { reply, watch });
         Submission { ticket, request }
@@ -317,6 +330,8 @@ impl<E: Env> Task<E> {
                 let mut held = self.store.held.lock().unwrap_or_else(PoisonError::into_inner);
                 held.remove(&(account, pack, offset));
             }
+            // The store holds a receiver itself: the channel is never closed.
+            Ask::Queue(event) => _ = self.queue.try_send(event),
             Ask::Stop(why) => self.store.env.exit(EXIT_INTERNAL, &why),
         }
     }

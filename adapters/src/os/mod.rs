@@ -26,7 +26,8 @@ use crate::env::{Alpn, Env, PasswordHash};
 
 pub use disk::OsDisk;
 pub use executor::panics;
-pub use net::{OsListener, OsStream};
+pub use net::{OsDatagram, OsListener, OsStream};
+pub use tls::client::check_roots;
 pub use tls::{SelfSigned, TlsError, TlsServer};
 
 /// The real environment, over one data directory. Clones share everything.
@@ -37,6 +38,7 @@ struct Inner {
     clock: clock::Clock,
     disk: OsDisk,
     password: Arc<dyn PasswordHash>,
+    trust: tls::client::Trust,
 }
 
 /// Why there is no environment.
@@ -77,7 +79,16 @@ impl OsEnv {
             clock: clock::Clock::start(),
             disk,
             password: Arc::new(password::Argon2id::default()),
+            trust: tls::client::Trust::default(),
         }))
+    }
+
+    /// Trusts the roots of a PEM file (`tls.roots`) from now on; `None`: the system's, which are read when they are first needed.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has no certificate; then everything stays as it was.
+    pub fn trust(&self, roots: Option<&Path>) -> Result<(), TlsError> {
+        self.0.trust.set(roots)
     }
 
     /// Runs `main` to its end, with one thread for each core.
@@ -86,9 +97,18 @@ impl OsEnv {
     }
 }
 
+/// The system's list of DNS servers, as it stands now.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn resolv_conf() -> io::Result<String> {
+    std::fs::read_to_string("/etc/resolv.conf")
+}
+
 impl Env for OsEnv {
     type Stream = OsStream;
     type Listener = OsListener;
+    type Datagram = OsDatagram;
     type Disk = OsDisk;
     type TlsServer = TlsServer;
 
@@ -137,6 +157,23 @@ impl Env for OsEnv {
         alpn: Alpn,
     ) -> impl Future<Output = io::Result<(OsStream, TlsEvidence)>> + Send {
         tls::accept(stream, server, alpn)
+    }
+
+    fn tls_connect(
+        &self,
+        stream: OsStream,
+        name: &str,
+        verify: bool,
+    ) -> impl Future<Output = io::Result<(OsStream, TlsEvidence)>> + Send {
+        tls::client::connect(stream, &self.0.trust, name, verify)
+    }
+
+    fn bind_datagram(&self, at: SocketAddr) -> io::Result<OsDatagram> {
+        net::bind_datagram(at)
+    }
+
+    fn resolv_conf(&self) -> io::Result<String> {
+        resolv_conf()
     }
 
     fn disk(&self) -> &OsDisk {

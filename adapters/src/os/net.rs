@@ -1,7 +1,7 @@
 //! Sockets.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -11,17 +11,15 @@ use pillarbox_core::limits;
 use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Socket as RawSocket, TcpKeepalive, Type};
 
+use crate::env::Datagram;
+
 /// A listening socket.
 pub struct OsListener(Async<TcpListener>);
 
-/// Opens one. IPv6 sockets take IPv6 only, so that no peer is ever shown as `::ffff:192.0.2.1`. What is set here (no delay,
-/// keep-alive) passes on to every accepted socket, without a system call each.
+/// Opens one. No peer is ever shown as `::ffff:192.0.2.1`. What is set here (no delay, keep-alive) passes on to every accepted socket, without a system call each.
 pub(super) fn listen(at: SocketAddr) -> io::Result<OsListener> {
     let socket = new_socket(at)?;
     socket.set_reuse_address(true)?;
-    if at.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
     socket.bind(&at.into())?;
     socket.listen(limits::BACKLOG)?;
     Ok(OsListener(Async::new_nonblocking(socket.into())?))
@@ -48,12 +46,46 @@ pub(super) async fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<
 
 fn new_socket(address: SocketAddr) -> io::Result<RawSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    only_v6(&socket, address)?;
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
         .with_time(limits::KEEPALIVE)
         .with_interval(limits::KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive)?;
     Ok(socket)
+}
+
+/// An IPv6 socket neither takes nor reaches IPv4: an address means the same in the log and on the wire.
+fn only_v6(socket: &RawSocket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(())
+}
+
+/// A socket for datagrams.
+pub struct OsDatagram(Async<UdpSocket>);
+
+/// Opens one.
+pub(super) fn bind_datagram(at: SocketAddr) -> io::Result<OsDatagram> {
+    let socket = RawSocket::new(Domain::for_address(at), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    only_v6(&socket, at)?;
+    socket.bind(&at.into())?;
+    Ok(OsDatagram(Async::new_nonblocking(socket.into())?))
+}
+
+impl Datagram for OsDatagram {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        self.0.get_ref().local_addr()
+    }
+
+    async fn send_to(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.0.send_to(bytes, to).await.map(drop)
+    }
+
+    async fn receive_from(&self, into: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.0.recv_from(into).await
+    }
 }
 
 impl OsListener {
@@ -76,7 +108,7 @@ pub enum OsStream {
     /// Plain.
     Plain(Socket),
     /// Encrypted; boxed, since its state is large.
-    Tls(Box<futures_rustls::server::TlsStream<Socket>>),
+    Tls(Box<futures_rustls::TlsStream<Socket>>),
 }
 
 /// A connected socket.

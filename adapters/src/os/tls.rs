@@ -1,6 +1,8 @@
-//! TLS: certificates, ALPN, and the server's side of the handshake.
+//! TLS: certificates, ALPN, and the server's side of the handshake; the client's is in [`client`].
 //!
 //! Versions 1.2 and 1.3, no early data. Any server name (or none) gets the one certificate, never an alert (RFC 7672 §8.1).
+
+pub(super) mod client;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -54,6 +56,9 @@ pub enum TlsError {
     /// Key and certificate do not fit, or are of a kind that is not supported.
     #[error("the certificate cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// There is nothing that a certificate could be checked by.
+    #[error("{0}")]
+    NoRoots(String),
     /// None can be made for these names.
     #[error("no certificate can be made: {0}")]
     Make(#[from] rcgen::Error),
@@ -141,7 +146,7 @@ pub(super) async fn accept(stream: OsStream, server: &TlsServer, alpn: Alpn) -> 
     // Boxed: the state of a handshake is large, and what awaits it outlives it.
     let stream = Box::pin(TlsAcceptor::from(server.config(alpn)).accept_with(socket, bound)).await?;
     let evidence = evidence(stream.get_ref().1).ok_or_else(|| io::Error::other("a handshake without a result"))?;
-    Ok((OsStream::Tls(Box::new(stream)), evidence))
+    Ok((OsStream::Tls(Box::new(stream.into())), evidence))
 }
 
 fn evidence(session: &CommonState) -> Option<TlsEvidence> {

@@ -1,12 +1,18 @@
 //! Delivery to other servers: where a message goes next, when it is tried again, and what its sender is told.
 //!
-//! * [`route`](self): the decision which servers to try for a recipient (local, MX in order, null MX, address literal, smarthost).
-//! * the scheduler: a machine over the queue's rows.
-//! * reports (RFC 3464).
+//! * [`route`]: the decision which servers to try for a recipient (MX in order, null MX, address literal, smarthost).
+//! * [`retry`]: when the next attempt is made.
+//! * [`dsn`]: reports (RFC 3464).
+//! * [`scheduler`]: the machine over the queue's rows: who is tried when, over how many connections.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+
+pub mod dsn;
+pub mod retry;
+pub mod route;
+pub mod scheduler;
 
 use crate::address::Domain;
 use crate::smtp::client::ask::TlsUse;
@@ -59,3 +65,11 @@ crate::record_struct!(Hop {
 });
 crate::record_enum!(Destination { 0 => Domain(domain), 1 => Literal(ip), 2 => Relay(relay) });
 crate::record_enum!(TlsUse { 0 => Implicit, 1 => Opportunistic, 2 => Required, 3 => Never });
+
+/// A number that looks random, made of two (splitmix64): the same for the same two, so that a replay makes the same choices.
+pub(crate) fn mixed(seed: u64, place: u64) -> u64 {
+    let mut z = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

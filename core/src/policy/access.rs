@@ -2,9 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::address::{Domain, ForwardPath, Host, LocalPart, Mailbox, ReversePath};
-use crate::decision::{Because, Decision, FactAnswer, Facts, Known, Question};
+use crate::decision::{AliasTarget, Because, Decision, FactAnswer, Facts, Known, Question};
 use crate::store::AccountId;
 
 /// What is known when a recipient is judged.
@@ -32,8 +33,8 @@ pub struct Login {
 /// What becomes of a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientVerdict {
-    /// Taken or refused.
-    pub outcome: Result<Target, Refusal>,
+    /// Taken, with where it goes (never nowhere; to several for an alias), or refused.
+    pub outcome: Result<Vec<Target>, Refusal>,
     /// Why.
     pub because: Vec<Because>,
 }
@@ -45,7 +46,12 @@ pub enum Target {
     Local {
         /// Whose INBOX.
         account: AccountId,
-        /// The address as written.
+        /// The final address.
+        address: Mailbox,
+    },
+    /// Another server, which the queue finds.
+    Remote {
+        /// The address there.
         address: Mailbox,
     },
 }
@@ -90,7 +96,7 @@ crate::record_struct!(RecipientMatter {
     recipient
 });
 crate::record_struct!(RecipientVerdict { outcome, because });
-crate::record_enum!(Target { 0 => Local { account, address } });
+crate::record_enum!(Target { 0 => Local { account, address }, 1 => Remote { address } });
 crate::record_struct!(AuthorMatter { login, from, sender });
 crate::record_struct!(AuthorVerdict { outcome, because });
 
@@ -131,6 +137,30 @@ struct Judge<'a> {
 
 /// Not decided: a fact is missing, and noted.
 struct Missing;
+
+/// Where a recipient is.
+enum Place {
+    /// With us: an account's, or an alias.
+    Ours(Vec<Target>),
+    /// At another server.
+    Elsewhere(Mailbox),
+}
+
+impl Target {
+    fn of(target: &AliasTarget) -> Target {
+        match target.clone() {
+            AliasTarget::Account(account, address) => Target::Local { account, address },
+            AliasTarget::Remote(address) => Target::Remote { address },
+        }
+    }
+}
+
+/// Whether an address literal names no other host: ourselves, nobody, or many.
+fn leads_nowhere(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || broadcast
+}
 
 fn refusal(code: u16, status: [u16; 3], text: impl Into<String>) -> Refusal {
     Refusal {
@@ -177,7 +207,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn recipient(&mut self, matter: &RecipientMatter) -> Result<Result<Target, Refusal>, Missing> {
+    fn recipient(&mut self, matter: &RecipientMatter) -> Result<Result<Vec<Target>, Refusal>, Missing> {
         if matter.submission && matter.login.is_none() {
             self.saw("no login on a submission listener".into(), "RFC 6409 §4.3");
             return Ok(Err(refusal(530, [5, 7, 0], "log in first")));
@@ -190,15 +220,15 @@ impl<'a> Judge<'a> {
             Err(refused) => return Ok(Err(refused)),
         }
         Ok(match local? {
-            Ok(Some(target)) => Ok(target),
-            Ok(None) if matter.login.is_some() => {
+            Ok(Place::Ours(targets)) => Ok(targets),
+            Ok(Place::Elsewhere(address)) if matter.login.is_some() => {
                 self.saw(
-                    alloc::format!("{} is not ours", matter.recipient),
-                    "outbound delivery is not built in this version",
+                    alloc::format!("{address} is not ours, and the client has logged in"),
+                    "RFC 6409 §3.1",
                 );
-                Err(refusal(550, [5, 4, 4], "this server does not deliver to other servers yet"))
+                Ok(alloc::vec![Target::Remote { address }])
             }
-            Ok(None) => {
+            Ok(Place::Elsewhere(_)) => {
                 self.saw(
                     alloc::format!("{} is not ours, and the client is a stranger", matter.recipient),
                     "RFC 5321 §3.6.2",
@@ -239,8 +269,8 @@ impl<'a> Judge<'a> {
         })
     }
 
-    /// The account behind a recipient of ours; `None`: not ours.
-    fn local(&mut self, path: &ForwardPath) -> Result<Result<Option<Target>, Refusal>, Missing> {
+    /// Where a recipient is.
+    fn local(&mut self, path: &ForwardPath) -> Result<Result<Place, Refusal>, Missing> {
         let mailbox = match path {
             ForwardPath::Mailbox(mailbox) => mailbox.clone(),
             // RFC 5321 §4.5.1: <postmaster> without a domain is always taken.
@@ -249,28 +279,45 @@ impl<'a> Judge<'a> {
                 host: Host::Domain(Domain::parse("localhost", false).expect("a well-formed name")),
             },
         };
-        if let Host::Domain(domain) = &mailbox.host {
-            match self.ask(Question::OurDomain(domain.clone()))? {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(Ok(None)),
-                Err(refused) => return Ok(Err(refused)),
-            }
+        let ours = match &mailbox.host {
+            Host::Domain(domain) => Question::OurDomain(domain.clone()),
+            Host::Literal(ip) => Question::OurAddress(*ip),
+        };
+        match self.ask(ours)? {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(self.elsewhere(mailbox)),
+            Err(refused) => return Ok(Err(refused)),
         }
         Ok(match self.ask(Question::LocalAddress(mailbox.clone()))? {
-            Ok(Some(Known::Account(account))) => {
-                self.saw(alloc::format!("{mailbox} belongs to account {account}"), "RFC 5321 §3.6.1");
-                Ok(Some(Target::Local {
-                    account: *account,
-                    address: mailbox,
-                }))
+            Ok(Some(Known::Targets(targets))) if !targets.is_empty() => {
+                for target in targets {
+                    let saw = match target {
+                        AliasTarget::Account(account, address) => {
+                            alloc::format!("{mailbox} leads to {address}, account {account}")
+                        }
+                        AliasTarget::Remote(address) => alloc::format!("{mailbox} leads to {address}"),
+                    };
+                    self.saw(saw, "RFC 5321 §3.9.1");
+                }
+                Ok(Place::Ours(targets.iter().map(Target::of).collect()))
             }
-            Ok(_) if matches!(mailbox.host, Host::Literal(_)) => Ok(None),
-            Ok(Some(Known::Yes | Known::Mx(_) | Known::Addresses(_)) | None) => {
+            Ok(Some(Known::Targets(_) | Known::Yes | Known::Mx(_) | Known::Addresses(_)) | None) => {
                 self.saw(alloc::format!("{mailbox} is no address of ours"), "RFC 5321 §3.3");
                 Err(refusal(550, [5, 1, 1], "no such user here"))
             }
             Err(refused) => Err(refused),
         })
+    }
+
+    /// An address of others; one that can be nobody's is refused at once.
+    fn elsewhere(&mut self, mailbox: Mailbox) -> Result<Place, Refusal> {
+        if let Host::Literal(ip) = &mailbox.host
+            && leads_nowhere(*ip)
+        {
+            self.saw(alloc::format!("{mailbox} is no address of a mail server"), "RFC 6890");
+            return Err(refusal(550, [5, 1, 2], "this address leads to no mail server"));
+        }
+        Ok(Place::Elsewhere(mailbox))
     }
 
     fn author(&mut self, matter: &AuthorMatter) -> Result<Result<(), Refusal>, Missing> {

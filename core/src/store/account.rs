@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::mailbox::Mailbox;
 use super::operation::{NewAccount, Operation};
+use super::queue::{QUEUE, Queue};
 use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
@@ -26,8 +27,11 @@ pub struct Account {
     pub pack: PackEnd,
     /// Up to which record the index file had everything when it was read.
     pub loaded_until: Lsn,
+    /// What waits for other servers; empty in all accounts but the queue's own.
+    pub queue: Queue,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     inbox: Option<MailboxId>,
+    made: bool,
     names: BTreeMap<MailboxName, MailboxId>,
     subscriptions: BTreeSet<MailboxName>,
     /// The greatest UIDVALIDITY that any of its mailboxes ever had.
@@ -73,8 +77,10 @@ impl Account {
             last_lsn: Lsn(0),
             pack: PackEnd::default(),
             loaded_until: Lsn(0),
+            queue: Queue::default(),
             mailboxes: BTreeMap::new(),
             inbox: None,
+            made: false,
             names: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
             last_uid_validity: 0,
@@ -84,9 +90,9 @@ impl Account {
         }
     }
 
-    /// Whether the record that made it has been applied: every account has an INBOX.
+    /// Whether the record that made it has been applied.
     pub fn is_made(&self) -> bool {
-        self.inbox.is_some()
+        self.made
     }
 
     /// One of its mailboxes.
@@ -135,7 +141,16 @@ impl Account {
                         mailbox.append(lsn, origin, place, copy);
                     }
                 }
+                if id == QUEUE {
+                    for queued in &place.queued {
+                        let body = if place.big { 0 } else { place.body_len };
+                        self.follow(queued.location, queued.entered.prefix.len() as u64 + body);
+                        self.queue.enter(place, queued);
+                    }
+                    place.changes.iter().for_each(|change| _ = self.queue.change(change));
+                }
             }
+            Operation::ChangeQueue(changes) => changes.iter().for_each(|change| _ = self.queue.change(change)),
             Operation::Flag(flag) => {
                 self.mod_seq = self.mod_seq.max(flag.mod_seq);
                 if let Some(mailbox) = self.mailboxes.get_mut(&flag.mailbox.mailbox) {
@@ -159,6 +174,7 @@ impl Account {
             self.make_mailbox(lsn, mailbox, uid_validity);
             self.subscriptions.insert(mailbox.name.clone());
         }
+        self.made = true;
         self.inbox = self.inbox.or(new.mailboxes.first().map(|first| first.mailbox));
     }
 
@@ -182,6 +198,7 @@ impl Record for Account {
         self.pack.pack.encode(out);
         self.pack.len.encode(out);
         self.inbox.encode(out);
+        self.queue.encode(out);
         self.last_uid_validity.encode(out);
         let subscriptions = u32::try_from(self.subscriptions.len()).expect("an account has few subscriptions");
         subscriptions.encode(out);
@@ -205,6 +222,8 @@ impl Record for Account {
             len: u64::decode(from)?,
         };
         account.inbox = Option::decode(from)?;
+        account.queue = Queue::decode(from)?;
+        account.made = true;
         account.last_uid_validity = u32::decode(from)?;
         for _ in 0..u32::decode(from)? {
             account.subscriptions.insert(MailboxName::decode(from)?);

@@ -11,7 +11,8 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::operation::{Copied, Place};
+use super::MailboxId;
+use super::operation::{Copied, Place, Queued};
 
 /// The text line of a copy's frame, with its CRLF.
 pub fn line(place: &Place, copy: &Copied) -> String {
@@ -25,6 +26,20 @@ pub fn line(place: &Place, copy: &Copied) -> String {
         copy.email_id,
         copy.internal_date.seconds(),
         copy.flags,
+        place.body_crc
+    )
+}
+
+/// The text line of a queued message's frame, with its CRLF: UID 0, and the queue's id in place of a mailbox's.
+pub fn queued_line(place: &Place, queued: &Queued) -> String {
+    let big = if place.big { "big:" } else { "" };
+    format!(
+        "@M1 {big}{} {} 0 {} {} {} 0 {:08x}\r\n",
+        place.body_len,
+        queued.entered.prefix.len(),
+        MailboxId(u128::from(queued.id.0).to_be_bytes()),
+        queued.email_id,
+        queued.entered.arrived.seconds(),
         place.body_crc
     )
 }

@@ -6,6 +6,7 @@
 //! acct/<hh>/<account>/pack/<n>.pack         bodies up to 256 KiB as text frames
 //! acct/<hh>/<account>/big/<dd>/<email>.eml  larger bodies, pure RFC 5322 bytes
 //! acct/<hh>/<account>/index.<generation>    mailboxes, rows, flags: a log that begins with a snapshot
+//! acct/00/00000000000000000000000000000000  the queue: the same, for mail to other servers
 //! tmp/                                      spools; emptied at start
 //! ```
 
@@ -72,6 +73,11 @@ pub fn pack(id: AccountId, number: u32) -> DiskPath {
     DiskPath(format!("{}/pack/{number}.pack", account(id)))
 }
 
+/// Where an account's big bodies are.
+pub fn bigs(id: AccountId) -> DiskPath {
+    DiskPath(format!("{}/big", account(id)))
+}
+
 /// The directory of a big body.
 pub fn big_directory(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}", account(id), email.0[0]))
@@ -93,6 +99,13 @@ pub fn big_directories(id: AccountId, email: EmailId) -> [DiskPath; 5] {
 /// A big body.
 pub fn big(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}/{email}.eml", account(id), email.0[0]))
+}
+
+/// A queued body's id: of the message as well, so that its file can go with it, whatever else has the same content.
+pub fn queued_id(message: &str, body_hash: &[u8; 32]) -> EmailId {
+    let key = blake3::derive_key("pillarbox 2026 id of a queued body", body_hash);
+    let hash = blake3::keyed_hash(&key, message.as_bytes());
+    EmailId(hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
 }
 
 /// A body's id in an account: 128 bits of BLAKE3 over the body's hash, under a key of the account's own, so that equal bodies of

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::queue::{Enqueue, QUEUE, QueueId, RowChange};
 use super::ranges::UidRanges;
 use super::request::{FlagHow, NewMailbox};
 use super::tree::{Transfer, TreeChange};
@@ -20,6 +21,8 @@ pub enum Operation {
     Flag(Flag),
     /// Messages go.
     Expunge(Expunge),
+    /// Rows of the queue change.
+    ChangeQueue(Vec<RowChange>),
     /// The tree of mailboxes.
     Tree(TreeChange),
     /// Messages go from one mailbox to another.
@@ -50,6 +53,23 @@ pub struct Place {
     pub big: bool,
     /// Where it goes.
     pub copies: Vec<Copied>,
+    /// What of it enters the queue.
+    pub queued: Vec<Queued>,
+    /// Rows of the queue that change with it: a report is one record with the failure that it reports.
+    pub changes: Vec<RowChange>,
+}
+
+/// A message that entered the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// Its id.
+    pub id: QueueId,
+    /// The body's id: names its file, if it is a big one.
+    pub email_id: EmailId,
+    /// Where its bytes will lie, in packs of [`QUEUE`].
+    pub location: Location,
+    /// What entered.
+    pub entered: Arc<Enqueue>,
 }
 
 /// One copy of a message.
@@ -112,12 +132,16 @@ impl Operation {
             Operation::Account(new) => alloc::vec![new.account],
             Operation::Place(place) => {
                 let mut accounts: Vec<AccountId> = place.copies.iter().map(|copy| copy.mailbox.account).collect();
+                if !place.queued.is_empty() || !place.changes.is_empty() {
+                    accounts.push(QUEUE);
+                }
                 accounts.sort_unstable();
                 accounts.dedup();
                 accounts
             }
             Operation::Flag(flag) => alloc::vec![flag.mailbox.account],
             Operation::Expunge(expunge) => alloc::vec![expunge.mailbox.account],
+            Operation::ChangeQueue(_) => alloc::vec![QUEUE],
             Operation::Tree(change) => alloc::vec![change.account],
             Operation::Transfer(transfer) => alloc::vec![transfer.from.account],
         }
@@ -133,11 +157,21 @@ impl Operation {
                     .filter(|copy| copy.mailbox.account == account)
                     .cloned()
                     .collect();
-                Operation::Place(Place { copies, ..place.clone() })
+                let (queued, changes) = match account == QUEUE {
+                    true => (place.queued.clone(), place.changes.clone()),
+                    false => (Vec::new(), Vec::new()),
+                };
+                Operation::Place(Place {
+                    copies,
+                    queued,
+                    changes,
+                    ..*place
+                })
             }
             Operation::Account(_)
             | Operation::Flag(_)
             | Operation::Expunge(_)
+            | Operation::ChangeQueue(_)
             | Operation::Tree(_)
             | Operation::Transfer(_) => self.clone(),
         }
@@ -154,6 +188,7 @@ crate::record_enum!(Operation {
     2 => Place(place),
     3 => Flag(flag),
     4 => Expunge(expunge),
+    5 => ChangeQueue(changes),
     16 => Tree(change),
     17 => Transfer(transfer),
 });
@@ -167,7 +202,15 @@ crate::record_struct!(Place {
     body_crc,
     body_hash,
     big,
-    copies
+    copies,
+    queued,
+    changes
+});
+crate::record_struct!(Queued {
+    id,
+    email_id,
+    location,
+    entered
 });
 crate::record_struct!(Copied {
     mailbox,

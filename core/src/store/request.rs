@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::queue::{Enqueue, QueueId, QueuedMessage, RowChange};
 use super::tree::{Transferred, TreeDone, TreeRequest};
 use super::version::{Changes, Version};
 use super::{AccountId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, SpecialUse, Uid};
@@ -31,12 +32,17 @@ pub enum Request {
         /// Their UIDVALIDITY (seconds since 1970).
         uid_validity: u32,
     },
-    /// Effect: one message into one or more mailboxes, all or none. -> `Placed`
+    /// Effect: one message into mailboxes, into the queue, or both, all or none. -> `Placed`
     Place {
         /// The body as received.
         body: Body,
-        /// Where to.
+        /// Which mailboxes.
         placements: Vec<Placement>,
+        /// What of it enters the queue; at most 255.
+        queued: Vec<Enqueue>,
+        /// Rows of the queue that change with it (a report and the failure that it reports). With any, the message is taken even
+        /// when the disk is too full for new mail.
+        changes: Vec<RowChange>,
         /// Who asks (a session's number; 0 = none).
         origin: u64,
     },
@@ -62,6 +68,10 @@ pub enum Request {
         /// Who asks.
         origin: u64,
     },
+    /// Effect: changes rows of the queue; those that are over, or are not there, stay as they are. -> `Done`
+    ChangeQueue(Vec<RowChange>),
+    /// Query: every message with a row that is not over, by age. -> `Queue`
+    Queue,
     /// Query: the account's mailboxes. -> `Mailboxes`
     Mailboxes(AccountId),
     /// Query: opens a mailbox and, in the same step, watches it from this version on. -> `Selected`
@@ -215,6 +225,8 @@ pub enum Reply {
         lsn: Lsn,
         /// In the order of the placements.
         placed: Vec<Placed>,
+        /// In the order of what was to be queued.
+        queued: Vec<QueueId>,
     },
     /// Flags are changed.
     Flagged {
@@ -228,6 +240,8 @@ pub enum Reply {
         /// The record (or the newest, when there were none).
         lsn: Lsn,
     },
+    /// What is queued.
+    Queue(Vec<Arc<QueuedMessage>>),
     /// The account's mailboxes, by name.
     Mailboxes(Arc<[ListedMailbox]>),
     /// The opened mailbox.

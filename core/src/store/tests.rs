@@ -13,13 +13,15 @@ use super::journal::checkpoint::{Checkpoint, SLOT};
 use super::journal::record::{self, HEADER};
 use super::journal::scan::Scan;
 use super::mailbox::Mailbox;
-use super::operation::{Copied, Expunge, Flag, Place};
+use super::operation::{Copied, Expunge, Flag, Place, Queued};
+use super::queue::{Enqueue, Notify, Queue, QueueId, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes};
 use super::ranges::UidRanges;
 use super::request::{
     Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placed, Placement, Refused, Reply, Request, Submission, Where,
 };
 use super::version::{CHUNK_ROWS, ChangeKind, Changes};
 use super::*;
+use crate::address::ReversePath;
 use crate::bytes::crc::crc32c;
 use crate::limits;
 use crate::machine::Slots;
@@ -70,8 +72,12 @@ fn what_the_committer_hears_and_says_is_recorded() {
                 internal_date: UnixTime(-5),
                 save_date: UnixTime(5),
             }],
+            queued: vec![enqueue()],
+            changes: vec![change(3)],
             origin: 4,
         },
+        Request::ChangeQueue(vec![change(0), change(1)]),
+        Request::Queue,
         Request::SetFlags {
             mailbox: key(),
             uids: [Uid(1), Uid(5)].into(),
@@ -114,6 +120,7 @@ fn what_the_committer_hears_and_says_is_recorded() {
     let version = model.published().clone();
     let replies = [
         Reply::Done,
+        Reply::Queue(vec![Arc::new(queued_message())]),
         Reply::Placed {
             lsn: Lsn(1),
             placed: vec![Placed {
@@ -122,6 +129,7 @@ fn what_the_committer_hears_and_says_is_recorded() {
                 uid: Uid(1),
                 location: Location::Big { pack: 1, offset: 2 },
             }],
+            queued: vec![QueueId(256)],
         },
         Reply::Flagged {
             lsn: Lsn(2),
@@ -296,6 +304,93 @@ fn a_frame_is_a_line_that_people_can_read() {
     assert!(frame::parse_line(line.trim_end().as_bytes()).expect("a stub").big);
 }
 
+// --- the queue ------------------------------------------------------------------------------------------------------------
+
+fn enqueue() -> Enqueue {
+    let recipient = |address: &str| QueuedRecipient {
+        address: crate::address::Mailbox::parse(address, true).expect("an address"),
+        original: Some("rfc822;x@one.test".into()),
+        notify: Notify::DEFAULT,
+    };
+    Enqueue {
+        message: "01m86ch3m0b3vny3m".into(),
+        submitter: Some(AccountId([1; 16])),
+        reverse_path: ReversePath::Null,
+        reportable: true,
+        prefix: b"Received: x\r\n".as_slice().into(),
+        arrived: UnixTime(5),
+        expires: UnixTime(50),
+        wishes: Wishes {
+            ret_full: true,
+            envelope_id: Some("QQ314159".into()),
+            eight_bit: true,
+            utf8: false,
+        },
+        recipients: vec![recipient("b@two.test"), recipient("c@two.test")],
+    }
+}
+
+fn change(recipient: u32) -> RowChange {
+    RowChange {
+        id: QueueId(256),
+        recipient,
+        state: RowState::Relayed,
+        attempted: true,
+        delay_reported: false,
+        said: Some(Arc::new(Said {
+            code: 250,
+            status: [2, 0, 0],
+            text: "OK".into(),
+            by: Some("mx.two.test".into()),
+        })),
+    }
+}
+
+fn queued_message() -> QueuedMessage {
+    let place = arrival(1).0;
+    let queued = Queued {
+        id: QueueId(256),
+        email_id: EmailId([3; 16]),
+        location: Location::Pack { pack: 0, offset: 90 },
+        entered: Arc::new(enqueue()),
+    };
+    let mut queue = Queue::default();
+    queue.enter(&place, &queued);
+    let message = queue.get(QueueId(256)).expect("it has entered").clone();
+    same(&queue);
+    message
+}
+
+#[test]
+fn a_message_leaves_the_queue_with_its_last_open_row() {
+    let message = queued_message();
+    let mut queue = Queue::default();
+    let place = arrival(1).0;
+    queue.enter(
+        &place,
+        &Queued {
+            id: message.id,
+            email_id: message.email_id,
+            location: message.location,
+            entered: message.entered.clone(),
+        },
+    );
+    assert_eq!(queue.change(&change(2)), None, "no such recipient");
+    let later = RowChange {
+        state: RowState::Waiting(UnixTime(60)),
+        ..change(0)
+    };
+    assert_eq!(queue.change(&later), None);
+    assert_eq!(queue.change(&change(0)), None);
+    let row = &queue.get(message.id).expect("one row is open").rows[0];
+    assert_eq!((row.state, row.attempts), (RowState::Relayed, 2));
+    assert_eq!(queue.change(&later), None, "it is over");
+    assert!(!queue.concerns(&later) && queue.concerns(&change(1)));
+    let left = queue.change(&change(1)).expect("the last one");
+    assert!(left.is_over() && queue.get(message.id).is_none());
+    assert!(!queue.concerns(&change(1)));
+}
+
 // --- the mailbox ----------------------------------------------------------------------------------------------------------
 
 fn mailbox() -> Mailbox {
@@ -309,6 +404,8 @@ fn arrival(uid: u32) -> (Place, Copied) {
         body_hash: [0; 32],
         big: false,
         copies: vec![],
+        queued: vec![],
+        changes: vec![],
     };
     let copy = Copied {
         mailbox: key(),

@@ -1,27 +1,42 @@
-//! Datagrams, and a DNS server over them that knows one zone file: real DNS bytes, so that a resolver meets what it will meet.
+//! A DNS server that knows one zone file: real DNS bytes, so that a resolver meets what it will meet.
+
+pub mod server;
 
 use std::collections::BTreeMap;
 use std::io::Result;
-use std::net::{IpAddr, SocketAddr};
-use std::task::{Poll, Waker};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, MX};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-use pillarbox::env::Env;
+use pillarbox::env::{Datagram, Env};
 
 use super::SimEnv;
-use super::state::Mailslot;
 
 const TRIES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds that it holds that there is nothing.
+const NEGATIVE_TTL: u32 = 60;
+/// Aliases that are followed for one answer.
+const ALIASES: usize = 8;
+
 /// The records of the simulated internet; all names end in `.test`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Zone {
     records: BTreeMap<(String, RecordType), Vec<RData>>,
+    ttl: u32,
+}
+
+impl Default for Zone {
+    fn default() -> Zone {
+        Zone {
+            records: BTreeMap::new(),
+            ttl: 300,
+        }
+    }
 }
 
 impl Zone {
@@ -39,6 +54,18 @@ impl Zone {
             IpAddr::V6(ip) => RData::AAAA(AAAA(ip)),
         };
         self.with(host, data)
+    }
+
+    /// Adds an alias.
+    #[must_use]
+    pub fn alias(self, owner: &str, target: &str) -> Zone {
+        self.with(owner, RData::CNAME(CNAME(name(target))))
+    }
+
+    /// Gives all records this TTL, in seconds.
+    #[must_use]
+    pub fn with_ttl(self, ttl: u32) -> Zone {
+        Zone { ttl, ..self }
     }
 
     /// Adds any record.
@@ -63,34 +90,47 @@ impl Zone {
         answer.metadata.authoritative = true;
         for question in &query.queries {
             answer.add_query(question.clone());
-            let owner = question.name().to_lowercase().to_ascii();
-            let found = self.records.get(&(owner.clone(), question.query_type()));
-            for data in found.into_iter().flatten() {
-                answer.add_answer(Record::from_rdata(question.name().clone(), 300, data.clone()));
+            let mut owner = question.name().clone();
+            for _ in 0..ALIASES {
+                let key = owner.to_lowercase().to_ascii();
+                for data in self.records.get(&(key.clone(), question.query_type())).into_iter().flatten() {
+                    answer.add_answer(Record::from_rdata(owner.clone(), self.ttl, data.clone()));
+                }
+                match self.records.get(&(key.clone(), RecordType::CNAME)).map(Vec::as_slice) {
+                    Some([RData::CNAME(target)]) => {
+                        let alias = RData::CNAME(target.clone());
+                        answer.add_answer(Record::from_rdata(owner, self.ttl, alias));
+                        owner = target.0.clone();
+                    }
+                    _ => {
+                        if !self.records.keys().any(|(known, _)| *known == key) {
+                            answer.metadata.response_code = ResponseCode::NXDomain;
+                        }
+                        break;
+                    }
+                }
             }
-            if !self.records.keys().any(|(known, _)| *known == owner) {
-                answer.metadata.response_code = ResponseCode::NXDomain;
+            if !answer
+                .answers
+                .iter()
+                .any(|record| record.record_type() == question.query_type())
+            {
+                let soa = SOA::new(name("ns.test"), name("root.test"), 1, 2, 3, 4, NEGATIVE_TTL);
+                answer.add_authority(Record::from_rdata(name("test"), self.ttl, RData::SOA(soa)));
             }
         }
         answer.to_vec().ok()
     }
 }
 
+fn port(port: u16) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)
+}
+
 fn name(text: &str) -> Name {
     let mut name = Name::from_ascii(text).expect("a test's own name");
     name.set_fqdn(true);
     name
-}
-
-/// Answers queries on port 53 of its node for ever.
-pub(super) async fn serve(env: SimEnv, zone: Zone) {
-    let socket = env.datagram(53);
-    loop {
-        let (from, query) = socket.receive().await;
-        if let Some(answer) = zone.answer(&query) {
-            socket.send(from, &answer);
-        }
-    }
 }
 
 /// Asks a server for records; what it answers, in the order of the answer.
@@ -103,14 +143,15 @@ pub async fn look_up(env: &SimEnv, server: SocketAddr, owner: &str, kind: Record
     let mut query = Message::new(u16::from_be_bytes(id), MessageType::Query, OpCode::Query);
     query.metadata.recursion_desired = true;
     query.add_query(Query::query(name(owner), kind));
-    let socket = env.datagram(0);
+    let socket = env.bind_datagram(port(0))?;
     let bytes = query.to_vec().map_err(std::io::Error::other)?;
     // A datagram may be lost, or come before the server listens.
+    let mut buffer = [0; 4096];
     let mut answer = None;
     for _ in 0..TRIES {
-        socket.send(server, &bytes);
+        socket.send_to(&bytes, server).await?;
         let patience = env.sleep_until(env.now().instant.after(PATIENCE));
-        answer = futures_lite::future::or(async { Some(socket.receive().await) }, async {
+        answer = futures_lite::future::or(async { Some(socket.receive_from(&mut buffer).await) }, async {
             patience.await;
             None
         })
@@ -119,8 +160,8 @@ pub async fn look_up(env: &SimEnv, server: SocketAddr, owner: &str, kind: Record
             break;
         }
     }
-    let (_, answer) = answer.ok_or(std::io::ErrorKind::TimedOut)?;
-    let answer = Message::from_vec(&answer).map_err(std::io::Error::other)?;
+    let (len, _) = answer.ok_or(std::io::ErrorKind::TimedOut)??;
+    let answer = Message::from_vec(&buffer[..len]).map_err(std::io::Error::other)?;
     if answer.metadata.id != query.metadata.id || answer.queries != query.queries {
         return Err(std::io::Error::other("an answer to another question"));
     }
@@ -128,84 +169,4 @@ pub async fn look_up(env: &SimEnv, server: SocketAddr, owner: &str, kind: Record
         return Err(std::io::Error::other(answer.metadata.response_code.to_string()));
     }
     Ok(answer.answers.into_iter().map(|record| record.data).collect())
-}
-
-/// A datagram socket of a node. Datagrams may overtake each other.
-pub struct Datagrams {
-    env: SimEnv,
-    address: SocketAddr,
-}
-
-impl SimEnv {
-    /// Opens one; port 0 takes a free one.
-    ///
-    /// # Panics
-    /// When the port is taken.
-    pub fn datagram(&self, port: u16) -> Datagrams {
-        let ip = self.ip();
-        let address = self.shared.with(|state| {
-            let port = match port {
-                0 => u16::try_from(1024 + state.number() % 60_000).expect("below 65 536"),
-                port => port,
-            };
-            let address = SocketAddr::new(ip, port);
-            let before = state.datagrams.insert(address, Mailslot::default());
-            assert!(before.is_none(), "{address} is taken");
-            address
-        });
-        Datagrams {
-            env: self.clone(),
-            address,
-        }
-    }
-}
-
-impl Datagrams {
-    /// Sends; to nobody, it is lost.
-    pub fn send(&self, to: SocketAddr, bytes: &[u8]) {
-        let from = self.address;
-        self.env.shared.with(|state| {
-            if state.is_cut(from.ip(), to.ip()) {
-                return;
-            }
-            let range = state.network.latency.clone();
-            let at = state.now + state.draw(&range);
-            let number = state.number();
-            state.event(format_args!("{from} sends {} bytes to {to}", bytes.len()));
-            if let Some(slot) = state.datagrams.get_mut(&to) {
-                slot.waiting.insert((at, number), (from, bytes.to_vec()));
-                slot.waker.take().into_iter().for_each(Waker::wake);
-            }
-        });
-    }
-
-    /// The next one that arrives.
-    pub async fn receive(&self) -> (SocketAddr, Vec<u8>) {
-        let mut timer = None;
-        std::future::poll_fn(|cx| {
-            self.env.shared.with(|state| {
-                let now = state.now;
-                let Some(slot) = state.datagrams.get_mut(&self.address) else {
-                    return Poll::Pending;
-                };
-                slot.waker = Some(cx.waker().clone());
-                match slot.waiting.first_entry() {
-                    Some(first) if first.key().0 <= now => Poll::Ready(first.remove()),
-                    Some(first) => {
-                        let at = first.key().0;
-                        state.set(&mut timer, at, cx.waker());
-                        Poll::Pending
-                    }
-                    None => Poll::Pending,
-                }
-            })
-        })
-        .await
-    }
-}
-
-impl Drop for Datagrams {
-    fn drop(&mut self) {
-        self.env.shared.with(|state| drop(state.datagrams.remove(&self.address)));
-    }
 }

@@ -9,6 +9,7 @@ use pillarbox::env::{Alpn, Env, PasswordHash};
 use pillarbox_core::smtp::server::ask::TlsEvidence;
 use pillarbox_core::time::{Instant, Now, UnixTime};
 
+use super::datagram::{self, SimDatagram};
 use super::disk::SimDisk;
 use super::executor::{Exit, Task};
 use super::net::{self, Sleep};
@@ -59,6 +60,7 @@ impl SimEnv {
 impl Env for SimEnv {
     type Stream = Stream;
     type Listener = SocketAddr;
+    type Datagram = SimDatagram;
     type Disk = SimDisk;
     type TlsServer = Certificate;
 
@@ -112,19 +114,33 @@ impl Env for SimEnv {
         Ok((Stream::plain(end), from))
     }
 
-    async fn connect(&self, to: SocketAddr, _from: Option<IpAddr>) -> io::Result<Stream> {
+    async fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> io::Result<Stream> {
+        if from.is_some_and(|from| from != self.ip()) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
         let end = net::connect(&self.shared, self.life, self.ip(), self.own(to)).await?;
         Ok(Stream::plain(end))
     }
 
     async fn tls_accept(&self, stream: Stream, server: &Certificate, alpn: Alpn) -> io::Result<(Stream, TlsEvidence)> {
-        let stream = stream.accept(server, alpn).await?;
-        let evidence = TlsEvidence {
-            version: "TLSv1.3".into(),
-            cipher: "TLS_AES_256_GCM_SHA384".into(),
-            bits: 256,
+        Ok((stream.accept(server, alpn).await?, evidence()))
+    }
+
+    async fn tls_connect(&self, stream: Stream, name: &str, verify: bool) -> io::Result<(Stream, TlsEvidence)> {
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let stream = match verify {
+            true => stream.connect_verified(name).await?,
+            false => stream.connect(name, "").await?.0,
         };
-        Ok((stream, evidence))
+        Ok((stream, evidence()))
+    }
+
+    fn bind_datagram(&self, at: SocketAddr) -> io::Result<SimDatagram> {
+        datagram::bind(&self.shared, self.life, self.own(at))
+    }
+
+    fn resolv_conf(&self) -> io::Result<String> {
+        Ok(self.shared.with(|state| state.resolv_conf.clone()))
     }
 
     fn disk(&self) -> &SimDisk {
@@ -139,6 +155,14 @@ impl Env for SimEnv {
 
     fn password(&self) -> Arc<dyn PasswordHash> {
         Arc::new(CheapHash)
+    }
+}
+
+fn evidence() -> TlsEvidence {
+    TlsEvidence {
+        version: "TLSv1.3".into(),
+        cipher: "TLS_AES_256_GCM_SHA384".into(),
+        bits: 256,
     }
 }
 

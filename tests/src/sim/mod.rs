@@ -5,12 +5,13 @@
 //! [`pillarbox::env::Env`] that the binary has, here over
 //!
 //! * one queue of tasks, from which the seed picks the next one; a virtual clock that jumps when nothing is left to do;
-//! * a network with seeded latency and pieces, windows, half-close, resets and partitions ([`net`]), and datagrams ([`dns`]);
+//! * a network with seeded latency and pieces, windows, half-close, resets and partitions ([`net`]), and datagrams ([`datagram`]), over which [`dns`] speaks;
 //! * a layer in place of TLS that has names, refusals and `close_notify`, and whose bytes cannot be taken for plain text ([`tls`]);
 //! * the [strict disk](crate::disk) with seeded latency, whose writes under way at a power loss happen or not ([`disk`]).
 //!
 //! Everything that happens is an [event of the trace](trace): two worlds with one seed have equal traces.
 
+pub mod datagram;
 pub mod disk;
 pub mod dns;
 pub mod env;

@@ -32,16 +32,21 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
     Box::pin(async move {
         let read = config::read(&text, Path::new("/"));
         let config = read.config.unwrap_or_else(|| panic!("{:?}", read.problems));
-        if file::read(env.disk()).await.expect("the disk reads").is_empty() {
+        if file::read(env.disk()).await.expect("the disk reads").accounts.is_empty() {
             let mut made = Vec::new();
             for address in addresses {
                 let address = Mailbox::parse(&address, true).expect("an address");
                 made.push(accounts::make(&env, address, &Secret::new(PASSWORD.into())).await);
             }
-            file::write(env.disk(), &made).await.expect("the disk writes");
+            let register = file::Register {
+                accounts: made,
+                aliases: Vec::new(),
+            };
+            file::write(env.disk(), &register).await.expect("the disk writes");
         }
         let start = Start {
             config,
+            secrets: config::Secrets::default(),
             tls,
             password_jobs: 2,
             connections: Bounds {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pillarbox_core::store::disk::DiskOp;
 use pillarbox_core::time::Instant;
 
+use super::datagram::Mailslot;
 use super::executor::Task;
 use super::net::Connection;
 use super::trace::Trace;
@@ -37,6 +38,8 @@ pub struct Network {
     pub window: usize,
     /// Of a million pieces, so many are lost for good: both ends see a reset.
     pub resets_per_million: u64,
+    /// Of a hundred datagrams, so many do not arrive.
+    pub datagrams_lost_percent: u64,
 }
 
 impl Default for Network {
@@ -46,6 +49,7 @@ impl Default for Network {
             piece: 16 * 1024,
             window: 64 * 1024,
             resets_per_million: 0,
+            datagrams_lost_percent: 0,
         }
     }
 }
@@ -99,6 +103,8 @@ pub(super) struct State {
     pub(super) listeners: BTreeMap<SocketAddr, Listening>,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) datagrams: BTreeMap<SocketAddr, Mailslot>,
+    /// What `resolv.conf` is on every node.
+    pub(super) resolv_conf: String,
     timers: BTreeMap<(u64, u64), Waker>,
     numbers: u64,
 }
@@ -107,14 +113,6 @@ pub(super) struct State {
 pub(super) struct Listening {
     pub(super) life: Life,
     pub(super) waiting: VecDeque<(u64, SocketAddr)>,
-    pub(super) waker: Option<Waker>,
-}
-
-/// A datagram socket.
-#[derive(Default)]
-pub(super) struct Mailslot {
-    /// Arrival, sender, bytes.
-    pub(super) waiting: BTreeMap<(u64, u64), (SocketAddr, Vec<u8>)>,
     pub(super) waker: Option<Waker>,
 }
 
@@ -141,6 +139,7 @@ impl Shared {
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
             datagrams: BTreeMap::new(),
+            resolv_conf: String::new(),
             timers: BTreeMap::new(),
             numbers: 0,
         })))
@@ -233,7 +232,7 @@ impl State {
             node.under_way.clear();
         }
         self.listeners.retain(|_, listening| listening.life != life);
-        self.datagrams.retain(|address, _| address.ip() != ip);
+        self.datagrams.retain(|_, slot| slot.life != life);
         for connection in self.connections.values_mut().filter(|connection| connection.belongs_to(life)) {
             connection.reset();
         }

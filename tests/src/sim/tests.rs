@@ -87,6 +87,35 @@ fn equal_seeds_have_equal_traces() {
 }
 
 #[test]
+fn a_client_checks_the_name_and_who_vouches_for_it() {
+    let mut world = World::new(6);
+    let (good, alone) = (world.node(1, "good"), world.node(2, "alone"));
+    world.start(good, |env| echo(env, Some(Certificate::of("echo.test"))));
+    let untrusted = Certificate {
+        untrusted: true,
+        ..Certificate::of("echo.test")
+    };
+    world.start(alone, |env| echo(env, Some(untrusted)));
+    let client = world.client();
+    world.run(async move {
+        let rows = [
+            (good, "Echo.test.", true, true),
+            (good, "other.test", true, false),
+            (good, "other.test", false, true),
+            (alone, "echo.test", true, false),
+            (alone, "echo.test", false, true),
+        ];
+        for (server, name, verify, taken) in rows {
+            let stream = client.connect(SocketAddr::new(server, 7), None).await.expect("it listens");
+            let outcome = client.tls_connect(stream, name, verify).await;
+            assert_eq!(outcome.is_ok(), taken, "{server} {name} {verify}");
+        }
+        let elsewhere = client.connect(SocketAddr::new(good, 7), Some(alone)).await;
+        assert!(elsewhere.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrNotAvailable));
+    });
+}
+
+#[test]
 fn a_peer_that_does_not_read_stops_the_writer() {
     let mut world = World::new(3);
     let server = world.node(1, "deaf");

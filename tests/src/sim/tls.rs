@@ -1,7 +1,7 @@
 //! A layer in place of TLS: a handshake with names, protected records, `close_notify`, refusals. No cryptography, but nothing that
 //! can be mistaken for plain text either: plain text from the peer ends it as it would end TLS.
 //!
-//! Record: `type u8, length u16 big endian, body`. Types: 22 handshake (client: `H` name `\n` protocols; server: `S` its name `\n` protocol),
+//! Record: `type u8, length u16 big endian, body`. Types: 22 handshake (client: `H` name `\n` protocols; server: `S` its name, or `U` its name when nobody vouches for it),
 //! 23 data (every octet flipped), 21 alert (`N` close_notify, `F` a fatal one).
 
 use std::io::{Error, ErrorKind, Result};
@@ -26,6 +26,8 @@ pub struct Certificate {
     pub names: Vec<String>,
     /// Refuse every handshake.
     pub broken: bool,
+    /// Nobody vouches for it: self-signed.
+    pub untrusted: bool,
 }
 
 impl Certificate {
@@ -34,6 +36,7 @@ impl Certificate {
         Certificate {
             names: vec![name.to_owned()],
             broken: false,
+            untrusted: false,
         }
     }
 }
@@ -67,7 +70,7 @@ impl Stream {
 
     /// The server's side of the handshake.
     pub(super) async fn accept(mut self, certificate: &Certificate, alpn: Alpn) -> Result<Stream> {
-        let hello = read_handshake(&mut self.end, b'H').await?;
+        let hello = read_handshake(&mut self.end, b"H").await?.1;
         let (name, protocols) = hello.split_once('\n').ok_or(ErrorKind::InvalidData)?;
         let offered: Vec<&str> = protocols.split(',').filter(|protocol| !protocol.is_empty()).collect();
         let refused = match alpn {
@@ -81,7 +84,10 @@ impl Stream {
         let known = certificate.names.iter().find(|ours| ours.eq_ignore_ascii_case(name));
         // An unknown name gets the default certificate, never an alert.
         let shown = known.or(certificate.names.first()).ok_or(ErrorKind::InvalidData)?;
-        self.end.write_all(&record(HANDSHAKE, format!("S{shown}").as_bytes())).await?;
+        let kind = if certificate.untrusted { 'U' } else { 'S' };
+        self.end
+            .write_all(&record(HANDSHAKE, format!("{kind}{shown}").as_bytes()))
+            .await?;
         self.layer = Some(Layer::default());
         Ok(self)
     }
@@ -90,12 +96,29 @@ impl Stream {
     ///
     /// # Errors
     /// When the server refuses, or answers in plain text.
-    pub async fn connect(mut self, name: &str, protocols: &str) -> Result<(Stream, String)> {
+    pub async fn connect(self, name: &str, protocols: &str) -> Result<(Stream, String)> {
+        let (stream, _, shown) = self.greet(name, protocols).await?;
+        Ok((stream, shown))
+    }
+
+    /// The client's side, which takes only a certificate that somebody vouches for and that is of this name.
+    pub(super) async fn connect_verified(self, name: &str) -> Result<Stream> {
+        let (mut stream, kind, shown) = self.greet(name, "").await?;
+        let wrong = match (kind, shown.eq_ignore_ascii_case(name)) {
+            (b'S', true) => return Ok(stream),
+            (b'S', false) => format!("the certificate is of {shown}, not of {name}"),
+            (_, _) => format!("nobody vouches for the certificate of {shown}"),
+        };
+        stream.end.write_all(&record(ALERT, b"F")).await?;
+        Err(Error::new(ErrorKind::InvalidData, wrong))
+    }
+
+    async fn greet(mut self, name: &str, protocols: &str) -> Result<(Stream, u8, String)> {
         let hello = format!("H{name}\n{protocols}");
         self.end.write_all(&record(HANDSHAKE, hello.as_bytes())).await?;
-        let shown = read_handshake(&mut self.end, b'S').await?;
+        let (kind, shown) = read_handshake(&mut self.end, b"SU").await?;
         self.layer = Some(Layer::default());
-        Ok((self, shown))
+        Ok((self, kind, shown))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -112,7 +135,8 @@ impl Stream {
     }
 }
 
-async fn read_handshake(end: &mut End, kind: u8) -> Result<String> {
+/// A handshake record of one of these kinds.
+async fn read_handshake(end: &mut End, kinds: &[u8]) -> Result<(u8, String)> {
     let mut head = [0; HEAD];
     end.read_exact(&mut head).await?;
     let length = usize::from(u16::from_be_bytes([head[1], head[2]]));
@@ -121,10 +145,12 @@ async fn read_handshake(end: &mut End, kind: u8) -> Result<String> {
     }
     let mut body = vec![0; length];
     end.read_exact(&mut body).await?;
-    if body.remove(0) != kind {
+    let kind = body.remove(0);
+    if !kinds.contains(&kind) {
         return Err(Error::new(ErrorKind::InvalidData, "another handshake"));
     }
-    String::from_utf8(body).map_err(|_| ErrorKind::InvalidData.into())
+    let text = String::from_utf8(body).map_err(|_| Error::from(ErrorKind::InvalidData))?;
+    Ok((kind, text))
 }
 
 fn record(kind: u8, body: &[u8]) -> Vec<u8> {

@@ -9,6 +9,7 @@ use std::task::Waker;
 use pillarbox::env::Env;
 use pillarbox_core::store::disk::DiskOp;
 
+use super::datagram;
 use super::dns::{self, Zone};
 use super::env::SimEnv;
 use super::executor::Executor;
@@ -132,11 +133,22 @@ impl Nodes {
         env.spawn("main", main);
     }
 
-    /// A DNS server on a node of its own, number 53; its address.
+    /// A DNS server on a node of its own, number 53, which every node's `resolv.conf` names; its address.
     pub fn dns(&self, zone: Zone) -> SocketAddr {
         let ip = self.node(53, "dns");
-        self.start(ip, |env| dns::serve(env, zone));
+        self.start(ip, |env| dns::server::serve_zone(env, zone));
+        self.set_resolv_conf(&format!("nameserver {ip}\n"));
         SocketAddr::new(ip, 53)
+    }
+
+    /// What stands in `resolv.conf` of every node from now on.
+    pub fn set_resolv_conf(&self, text: &str) {
+        self.shared.with(|state| state.resolv_conf = text.to_owned());
+    }
+
+    /// Puts a datagram on its way whose sender is a lie.
+    pub fn forge(&self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        datagram::send(&self.shared, from, to, bytes);
     }
 
     /// The environment of the test itself, on a node of its own, number 200.

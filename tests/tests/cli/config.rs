@@ -15,6 +15,9 @@ protocol = \"smtp\"
 address = [\"127.0.0.1:2525\", \"[::1]:2525\"]
 proxy_protocol = [\"127.0.0.1\"]
 
+[dns]
+servers = [\"127.0.0.1:5353\", \"::1\"]
+
 [limits]
 message = \"10M\"
 ";
@@ -33,8 +36,12 @@ address = \"127.0.0.1\"
 [[listener]]
 protocol = \"https\"
 
-[dns]
-servers = [\"127.0.0.1:5353\"]
+[auth]
+scram = \"auto\"
+
+[delivery]
+smarthost = \"smtp.isp.test\"
+retry = [\"5 minutes\"]
 
 [limits]
 message = \"50 megabytes\"
@@ -96,4 +103,32 @@ fn a_key_that_everybody_can_read_is_an_error() {
     );
     mode(0o640);
     assert_eq!(folder.run(&["check"], "").status.code(), Some(0));
+}
+
+#[test]
+fn a_password_file_is_read_only_when_nobody_else_can() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("secret");
+    let smarthost =
+        "[delivery]\nsmarthost = \"smtp.isp.test:465\"\nsmarthost_user = \"me\"\nsmarthost_password_file = \"secret\"\n";
+    folder.write("pillarbox.toml", &format!("{GOOD}{smarthost}"));
+    let told = |what: &str| {
+        for command in ["check", "serve"] {
+            let shown = folder.shown(&[command], "");
+            let wanted = format!("delivery.smarthost_password_file: FOLDER/secret{what}");
+            assert!(shown.contains(&wanted) && shown.ends_with("[exit 78]"), "{command}: {shown}");
+        }
+    };
+    told(": No such file");
+    folder.write("secret", "\n");
+    let mode = |mode| std::fs::set_permissions(folder.0.join("secret"), std::fs::Permissions::from_mode(mode)).expect("ours");
+    mode(0o604);
+    told(" can be read by everybody");
+    mode(0o600);
+    told(": its first line is empty");
+    folder.write("secret", "open sesame\n");
+    assert_eq!(folder.run(&["check"], "").status.code(), Some(0));
+    folder.write("pillarbox.toml", &format!("{GOOD}{smarthost}[tls]\nroots = \"secret\"\n"));
+    let shown = folder.shown(&["check"], "");
+    assert!(shown.contains("tls.roots: FOLDER/secret: no certificate in it"), "{shown}");
 }

@@ -1,6 +1,7 @@
 //! The command line, run as a process: its help, its errors, accounts, and one mail through the demo.
 
 mod account;
+mod alias;
 mod config;
 mod demo;
 mod help;

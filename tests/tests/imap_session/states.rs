@@ -6,7 +6,7 @@ use pillarbox_core::machine::Reason;
 use pillarbox_core::store::Flags;
 
 /// A command, and what is expected logged in without a mailbox, and with one.
-const COMMANDS: [(&str, &str, &str); 34] = [
+const COMMANDS: [(&str, &str, &str); 35] = [
     ("CAPABILITY", "OK", "OK"),
     ("NOOP", "OK", "OK"),
     ("CHECK", "OK", "OK"),
@@ -30,7 +30,8 @@ const COMMANDS: [(&str, &str, &str); 34] = [
     ("MOVE 1 x", "BAD", "NO"),
     ("UID MOVE 1 x", "BAD", "NO"),
     ("LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN)", "OK", "OK"),
-    ("SEARCH ALL", "NO", "NO"),
+    ("SEARCH ALL", "BAD", "OK"),
+    ("UID SEARCH RETURN (SAVE) 1", "BAD", "OK"),
     ("FETCH 1 FLAGS", "BAD", "OK"),
     ("UID FETCH 1 FLAGS", "BAD", "OK"),
     ("STORE 1 +FLAGS (\\Seen)", "BAD", "OK"),

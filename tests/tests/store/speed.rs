@@ -46,7 +46,7 @@ fn settle(committer: &mut Committer, disk: &mut StrictDisk, running: &mut bool) 
             }
             Output::Ask(Ask::Ready(_)) => *running = true,
             Output::Ask(Ask::Stop(why)) => panic!("{why}"),
-            Output::Ask(Ask::Notify { .. } | Ask::Hold { .. } | Ask::Release { .. }) => {}
+            Output::Ask(Ask::Notify { .. } | Ask::Hold { .. } | Ask::Release { .. } | Ask::Queue(_)) => {}
             Output::Wait(_) => return replies,
             Output::Body(_) | Output::Close(_) => panic!("it works on"),
         }

@@ -314,6 +314,7 @@ impl World {
                 None if self.state == State::Starting => Ok(()),
                 None => Err(format!("release of {account} {pack} {offset}, which is not held")),
             },
+            Ask::Queue(_) => Ok(()),
             Ask::Stop(why) => {
                 self.note(|| format!("STOP {why}"));
                 self.counters.stops += 1;

@@ -18,7 +18,7 @@ use pillarbox_core::time::{Instant, Now};
 
 use super::toy::{Toy, ToyHost};
 use crate::drive::{StartTls, drive};
-use crate::env::{Alpn, Disk, Env, PasswordHash};
+use crate::env::{Alpn, Datagram, Disk, Env, PasswordHash};
 
 /// A session under test, polled by hand, and its peer.
 pub(super) struct Session {
@@ -45,7 +45,7 @@ impl Session {
         let log = toy.log.clone();
         let (env, its_host) = (world.clone(), host.clone());
         let task = Box::pin(async move {
-            let start_tls = StartTls {
+            let start_tls = StartTls::Accept {
                 server: (),
                 alpn: Alpn::Ignore,
             };
@@ -143,6 +143,7 @@ impl World {
 impl Env for World {
     type Stream = Pipe;
     type Listener = ();
+    type Datagram = NoDatagram;
     type Disk = NoDisk;
     type TlsServer = ();
 
@@ -194,6 +195,18 @@ impl Env for World {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    async fn tls_connect(&self, _: Pipe, _: &str, _: bool) -> io::Result<(Pipe, TlsEvidence)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn bind_datagram(&self, _: SocketAddr) -> io::Result<NoDatagram> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn resolv_conf(&self) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     async fn tls_accept(&self, mut stream: Pipe, (): &(), _: Alpn) -> io::Result<(Pipe, TlsEvidence)> {
         if self.clock().refuse_tls {
             return Err(io::ErrorKind::InvalidData.into());
@@ -235,6 +248,22 @@ impl Disk for NoDisk {
 
     fn read_now(&self, _: &DiskPath, _: u64, _: &mut [u8]) -> Option<io::Result<usize>> {
         None
+    }
+}
+
+pub(super) struct NoDatagram;
+
+impl Datagram for NoDatagram {
+    fn local_address(&self) -> io::Result<SocketAddr> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn send_to(&self, _: &[u8], _: SocketAddr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn receive_from(&self, _: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

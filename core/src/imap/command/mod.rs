@@ -14,6 +14,7 @@ use crate::time::UnixTime;
 
 use super::frame::Framed;
 use cursor::{Cursor, Wrong};
+pub use search::{SearchKey, SearchReturn};
 
 pub mod append;
 pub(super) mod cursor;
@@ -21,6 +22,7 @@ pub mod encode;
 mod fetch;
 mod list;
 mod mailbox;
+mod search;
 mod session;
 mod store;
 #[cfg(test)]
@@ -76,6 +78,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         b"CLOSE" => Command::Close { expunge: true },
         b"UNSELECT" => Command::Close { expunge: false },
         b"FETCH" => fetch::fetch(cursor, false)?,
+        b"SEARCH" => search::search(cursor, false)?,
         b"STORE" => store::store(cursor, false)?,
         b"EXPUNGE" => Command::Expunge,
         b"IDLE" => Command::Idle,
@@ -103,13 +106,14 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     Ok(parsed)
 }
 
-const UID_WHAT: Wrong = "UID: FETCH, STORE, COPY, MOVE or EXPUNGE is expected";
+const UID_WHAT: Wrong = "UID: FETCH, SEARCH, STORE, COPY, MOVE or EXPUNGE is expected";
 
-/// `uid = "UID" SP (copy / move / fetch / store / "EXPUNGE" SP sequence-set)`
+/// `uid = "UID" SP (copy / move / fetch / search / store / "EXPUNGE" SP sequence-set)`
 fn uid(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     cursor.space().map_err(|_| UID_WHAT)?;
     match cursor.keyword().as_slice() {
         b"FETCH" => fetch::fetch(cursor, true),
+        b"SEARCH" => search::search(cursor, true),
         b"STORE" => store::store(cursor, true),
         b"COPY" => tree::transfer(cursor, false, true),
         b"MOVE" => tree::transfer(cursor, true, true),
@@ -172,6 +176,16 @@ pub enum Command {
         items: Vec<FetchItem>,
         /// UID FETCH.
         uid: bool,
+    },
+    /// SEARCH, UID SEARCH.
+    Search {
+        /// UID SEARCH.
+        uid: bool,
+        /// RETURN (RFC 4731), if given.
+        returns: Option<SearchReturn>,
+        /// The keys in prefix form; the first is the [`SearchKey::And`] around them. `None`: the charset is unknown, or a string
+        /// is not in it.
+        keys: Option<Arc<[SearchKey]>>,
     },
     /// STORE, UID STORE.
     Store {
@@ -392,4 +406,6 @@ pub enum SequenceNumber {
     Number(u32),
     /// `*`.
     Last,
+    /// `$`: only as [`SequenceSet::saved`].
+    Saved,
 }

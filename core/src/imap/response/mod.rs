@@ -10,6 +10,7 @@ use crate::limits;
 use crate::store::{Flags, SpecialUse};
 
 pub mod fetch;
+pub mod search;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use super::append::Appending;
 use super::ask::TreeWish;
 use super::{Session, Step};
 use crate::imap::command::{self, Bad, Command, Tag};
-use crate::imap::frame::{Event, Framed};
+use crate::imap::frame::Event;
 use crate::imap::mailbox_name::Names;
-use crate::imap::response::{self, Code, Condition};
+use crate::imap::response::{self, Condition};
 use crate::limits;
 use crate::machine::Reason;
 
@@ -16,8 +16,6 @@ use crate::machine::Reason;
 enum Heard {
     Command(Tag, Command),
     Bad(Bad),
-    /// A command of IMAP4rev1 that this version does not have.
-    Missing(Tag),
     Message(Box<Appending>),
     Continue,
     Http,
@@ -38,11 +36,6 @@ impl Session {
             Heard::Continue => response::continuation("Ready for the literal", self.out.end()),
             Heard::Http => self.close(Reason::NotOurProtocol),
             Heard::Bad(bad) => self.bad(bad.tag.as_ref(), bad.text),
-            Heard::Missing(tag) if self.account.is_some() => {
-                self.understood();
-                self.reply(&tag, Condition::No, Some(&Code::Cannot), "Not supported by this version");
-            }
-            Heard::Missing(tag) => self.bad(Some(&tag), "Log in first"),
             Heard::Message(appending) => {
                 self.understood();
                 self.append(appending);
@@ -91,6 +84,7 @@ impl Session {
             (
                 Command::Close { .. }
                 | Command::Fetch { .. }
+                | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
                 | Command::UidExpunge(_)
@@ -101,6 +95,7 @@ impl Session {
             (
                 Command::Close { .. }
                 | Command::Fetch { .. }
+                | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
                 | Command::UidExpunge(_)
@@ -124,6 +119,7 @@ impl Session {
             Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
             Command::Close { expunge } => self.close_mailbox(tag, expunge),
             Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
+            Command::Search { uid, returns, keys } => self.search(tag, uid, returns, keys.as_deref()),
             Command::Store {
                 set,
                 change,
@@ -162,7 +158,6 @@ fn hear(event: Event<'_>, names: Names) -> Heard {
         Event::Command(framed) if is_http(framed.text) => Heard::Http,
         Event::Command(framed) => match command::parse_with(&framed, names) {
             Ok((tag, command)) => Heard::Command(tag, command),
-            Err(Bad { tag: Some(tag), .. }) if is_missing(&framed) => Heard::Missing(tag),
             Err(bad) => Heard::Bad(bad),
         },
         Event::Refused(bad) => Heard::Bad(bad),
@@ -207,17 +202,4 @@ fn is_http(line: &[u8]) -> bool {
     let starts = |prefix: &[u8]| line.len() >= prefix.len() && line[..prefix.len()].eq_ignore_ascii_case(prefix);
     let version = line.len() > 9 && line[line.len() - 9..].starts_with(b" HTTP/");
     starts(b"Host:") || (version && VERBS.iter().any(|verb| starts(verb)))
-}
-
-/// Whether this is a command of RFC 3501 that is not built, with or without UID.
-fn is_missing(framed: &Framed<'_>) -> bool {
-    const MISSING: [&[u8]; 1] = [b"SEARCH"];
-    let mut words = framed.text.splitn(4, |byte| *byte == b' ').skip(1);
-    let first = words.next().unwrap_or_default();
-    let word = if first.eq_ignore_ascii_case(b"UID") {
-        words.next().unwrap_or_default()
-    } else {
-        first
-    };
-    MISSING.iter().any(|name| name.eq_ignore_ascii_case(word))
 }

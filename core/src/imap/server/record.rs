@@ -1,8 +1,8 @@
 //! The session's asks, answers and notices, written down and read back.
 
 use super::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
-    Opened, Pulled, PulledChanges, TransferDone, TreeChanged, TreeWish, Value,
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
+    Notice, Opened, Pulled, PulledChanges, TransferDone, TreeChanged, TreeWish, Value,
 };
 use crate::machine::BodyError;
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -24,13 +24,18 @@ crate::record_enum!(Ask {
     9 => Expunge { mailbox, uids, then },
     10 => OpenMessage { size, then },
     11 => DropMessage,
+    40 => ScramSalt { login, then },
+    41 => ScramProof { login, message, proof, then },
     12 => CommitAppend { mailbox, flags, keywords, internal_date, then },
+    13 => Match { mailbox, program, candidates, then },
     16 => ChangeTree { account, wish, then },
     17 => Transfer { from, to, uids, strict, moves, then },
 });
 crate::record_enum!(Value {
+    40 => Salt(salt), 41 => Proof(verdict),
     0 => Tls(outcome), 1 => Password(verdict), 2 => Mailboxes(list), 3 => Opened(opened), 4 => Pulled(pulled),
     5 => Digests(digests), 6 => Bodies(opened), 7 => Flags(set), 8 => Expunged(done), 9 => Sink(opened), 10 => Appended(done),
+    11 => Matched(matched),
     16 => Tree(done), 17 => Transferred(done),
 });
 crate::record_enum!(TreeWish {
@@ -104,6 +109,7 @@ wrappers!(
     Opened,
     Pulled,
     Digests,
+    Matched,
     FlagsSet,
     ExpungeDone,
     AppendDone,

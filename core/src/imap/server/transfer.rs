@@ -35,14 +35,16 @@ impl Session {
         let mut hits = view.hits(set, uid);
         let all = core::iter::from_fn(|| hits.next(view)).map(|row| row.uid);
         let (gone, uids): (Vec<Uid>, Vec<Uid>) = all.partition(|uid| view.is_gone(*uid));
-        if !uid && !gone.is_empty() {
+        // `$` names what is left of what was found (RFC 5182 §2.1).
+        let strict = !uid && !set.is_saved();
+        if strict && !gone.is_empty() {
             return self.transfer_refused(&Transferring { tag, moves, uid }, &Refused::Expunged);
         }
         self.ask = Some(Ask::Transfer {
             from: view.mailbox(),
             to,
             uids: Arc::from(uids),
-            strict: !uid,
+            strict,
             moves,
             then: self.slots.ask(Wanted::Transferred),
         });

@@ -1,4 +1,5 @@
 use alloc::string::ToString;
+use alloc::vec;
 
 use super::*;
 use crate::decision::Fact;
@@ -22,15 +23,24 @@ fn answer(question: &Question) -> FactAnswer {
     match question {
         Question::OurDomain(domain) => yes(matches!(domain.as_str(), "one.test" | "localhost")),
         Question::LocalAddress(address) => match address.local.folded().split('+').next() {
-            Some("alice") => FactAnswer::Known(Known::Account(ALICE)),
-            Some("bob" | "postmaster") => FactAnswer::Known(Known::Account(BOB)),
+            Some("alice") => targets([AliasTarget::Account(ALICE, address.clone())]),
+            Some("bob" | "postmaster") => targets([AliasTarget::Account(BOB, address.clone())]),
+            Some("friends") => targets([
+                AliasTarget::Account(ALICE, mailbox("alice@one.test")),
+                AliasTarget::Remote(mailbox("x@other.test")),
+            ]),
             _ => FactAnswer::Absent,
         },
         Question::Owns(account, address) => {
             yes(*account == ALICE && address.to_string().starts_with("alice") && address.to_string().ends_with("@one.test"))
         }
-        Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) | Question::OurAddress(_) => FactAnswer::Absent,
+        Question::OurAddress(ip) => yes(ip.to_string() == "192.0.2.1"),
+        Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => FactAnswer::Absent,
     }
+}
+
+fn targets<const N: usize>(targets: [AliasTarget; N]) -> FactAnswer {
+    FactAnswer::Known(Known::Targets(targets.into()))
 }
 
 fn decide<T>(decision: impl Fn(&Facts) -> Decision<T>) -> T {
@@ -59,6 +69,10 @@ fn login() -> Login {
 }
 
 fn code(login: Option<Login>, submission: bool, from: &str, to: &str) -> u16 {
+    outcome(login, submission, from, to).map_or_else(|refused| refused.code, |_| 250)
+}
+
+fn outcome(login: Option<Login>, submission: bool, from: &str, to: &str) -> Result<Vec<Target>, Refusal> {
     let reverse_path = if from.is_empty() {
         ReversePath::Null
     } else {
@@ -77,10 +91,10 @@ fn code(login: Option<Login>, submission: bool, from: &str, to: &str) -> u16 {
     };
     let verdict = decide(|facts| super::recipient(&matter, facts));
     assert!(!verdict.because.is_empty(), "a verdict has its reasons");
-    verdict.outcome.map_or_else(|refused| refused.code, |_| 250)
+    verdict.outcome
 }
 
-/// S13: every sender, recipient, login and listener; strangers reach only our own users.
+/// S13: every sender, recipient, login and listener; strangers reach only our own users, and whom our aliases name.
 #[test]
 fn s13_relay_matrix() {
     let senders = ["", "x@other.test", "alice@one.test", "bob@one.test"];
@@ -89,12 +103,22 @@ fn s13_relay_matrix() {
         ("ALICE+tag@ONE.test", 250, 250),
         ("postmaster", 250, 250),
         ("nobody@one.test", 550, 550),
-        ("x@other.test", 554, 550),
+        ("friends@one.test", 250, 250),
+        ("x@other.test", 554, 250),
+        ("X@sub.one.test", 554, 250),
         ("x%other.test@one.test", 550, 550),
         ("\"x@other.test\"@one.test", 550, 550),
         ("x!other@one.test", 550, 550),
         ("bob@[192.0.2.1]", 250, 250),
-        ("x@[192.0.2.1]", 554, 550),
+        ("x@[192.0.2.1]", 550, 550),
+        ("x@[192.0.2.2]", 554, 250),
+        ("x@[IPv6:2001:db8::1]", 554, 250),
+        ("x@[127.0.0.1]", 550, 550),
+        ("x@[0.0.0.0]", 550, 550),
+        ("x@[255.255.255.255]", 550, 550),
+        ("x@[IPv6:::1]", 550, 550),
+        ("x@[IPv6:::ffff:127.0.0.1]", 550, 550),
+        ("x@[IPv6:ff02::1]", 550, 550),
     ];
     for from in senders {
         for (to, stranger, alice) in recipients {
@@ -105,6 +129,33 @@ fn s13_relay_matrix() {
             assert_eq!(code(Some(login()), true, from, to), want, "alice: {from} -> {to}");
         }
     }
+}
+
+/// Where an accepted recipient's copies go.
+#[test]
+fn targets_of_recipients() {
+    let local = |account, address: &str| Target::Local {
+        account,
+        address: mailbox(address),
+    };
+    let remote = |address: &str| Target::Remote {
+        address: mailbox(address),
+    };
+    let alice = |to: &str| outcome(Some(login()), true, "alice@one.test", to);
+    assert_eq!(alice("bob+x@one.test"), Ok(vec![local(BOB, "bob+x@one.test")]));
+    assert_eq!(
+        alice("Bob@Other.test"),
+        Ok(vec![remote("Bob@other.test")]),
+        "foreign local parts are never folded"
+    );
+    let friends = Ok(vec![local(ALICE, "alice@one.test"), remote("x@other.test")]);
+    assert_eq!(alice("friends@one.test"), friends);
+    assert_eq!(
+        outcome(None, false, "y@three.test", "friends@one.test"),
+        friends,
+        "an alias relays for strangers"
+    );
+    assert_eq!(alice("postmaster"), Ok(vec![local(BOB, "postmaster@localhost")]));
 }
 
 /// S14: nobody submits as another.

@@ -5,8 +5,11 @@ use alloc::vec::Vec;
 
 use crate::address::ReversePath;
 use crate::machine::Slot;
-use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict, Target};
+use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict};
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::secret::Secret;
+use crate::store::AccountId;
+use crate::store::queue::{QueuedRecipient, Wishes};
 use crate::time::UnixTime;
 
 /// What the session needs.
@@ -25,6 +28,24 @@ pub enum Ask {
         password: Secret,
         /// For the verdict.
         then: Slot<PasswordVerdict>,
+    },
+    /// Query: the salt of a login's SCRAM keys; of nobody's too.
+    ScramSalt {
+        /// As the client wrote it.
+        login: String,
+        /// For the salt.
+        then: Slot<ScramSalt>,
+    },
+    /// Query: is this proof made with the login's keys?
+    ScramProof {
+        /// As the client wrote it.
+        login: String,
+        /// What was signed.
+        message: String,
+        /// The proof.
+        proof: [u8; 32],
+        /// For the verdict.
+        then: Slot<ProofVerdict>,
     },
     /// Query: decide about a recipient (decision `access`).
     ResolveRecipient {
@@ -49,7 +70,8 @@ pub enum Ask {
     },
     /// Drop the open sink with all that was written to it. No answer.
     DropMessage,
-    /// Effect: commit what the open sink holds to every target, all or none. The host builds nothing: trace fields are here.
+    /// Effect: commit what the open sink holds to every account and to the queue, all or none. The host builds nothing: trace
+    /// fields are here.
     CommitMessage {
         /// The message.
         message: Incoming,
@@ -65,20 +87,32 @@ pub struct Incoming {
     pub id: String,
     /// Who sent it.
     pub reverse_path: ReversePath,
-    /// Where it goes, with the trace fields for each (Return-Path, Delivered-To, Received), whole lines.
-    pub deliveries: Vec<Delivery>,
+    /// The account that handed it in; `None`: it came from outside.
+    pub submitter: Option<AccountId>,
+    /// Whether a failure may be reported to the reverse path (`rules.md`, "What is reported, and to whom").
+    pub reportable: bool,
+    /// What the sender wishes for all of it.
+    pub wishes: Wishes,
+    /// Copies for accounts of ours.
+    pub local: Vec<LocalDelivery>,
+    /// Copies for other servers.
+    pub remote: Vec<QueuedRecipient>,
+    /// The trace field in front of what other servers get (Received), whole lines; empty without any.
+    pub remote_prefix: Vec<u8>,
     /// When it was received.
     pub received: UnixTime,
     /// Octets in the sink.
     pub size: u64,
 }
 
-/// One recipient's copy.
+/// One copy for an account of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Where to.
-    pub target: Target,
-    /// Trace fields in front of the body.
+pub struct LocalDelivery {
+    /// Whose INBOX.
+    pub account: AccountId,
+    /// The final address, with what the sender wishes for it.
+    pub recipient: QueuedRecipient,
+    /// Trace fields in front of the body (Return-Path, Delivered-To, Received), whole lines.
     pub prefix: Vec<u8>,
 }
 
@@ -89,6 +123,10 @@ pub enum Value {
     Tls(TlsOutcome),
     /// To `VerifyPassword`.
     Password(PasswordVerdict),
+    /// To `ScramSalt`.
+    Salt(ScramSalt),
+    /// To `ScramProof`.
+    Proof(ProofVerdict),
     /// To `ResolveRecipient`.
     Recipient(RecipientVerdict),
     /// To `JudgeAuthor`.
@@ -111,6 +149,8 @@ macro_rules! values {
 values! {
     Tls(TlsOutcome),
     Password(PasswordVerdict),
+    Salt(ScramSalt),
+    Proof(ProofVerdict),
     Recipient(RecipientVerdict),
     Author(AuthorVerdict),
     Sink(SinkOpened),
@@ -133,6 +173,12 @@ pub enum TlsOutcome {
     Secure(TlsEvidence),
     /// It failed; the connection is useless.
     Failed,
+}
+
+impl<E> From<Result<TlsEvidence, E>> for TlsOutcome {
+    fn from(handshake: Result<TlsEvidence, E>) -> TlsOutcome {
+        handshake.map_or(TlsOutcome::Failed, TlsOutcome::Secure)
+    }
 }
 
 /// What is known of a TLS session (for `Received` and for channel binding).
@@ -199,6 +245,8 @@ pub struct Settings {
     pub starttls: bool,
     /// This peer may log in without TLS (`plaintext_auth`).
     pub plaintext_auth: bool,
+    /// Offer SCRAM: every account has keys for it.
+    pub scram: bool,
     /// Largest message in octets (SIZE).
     pub message_max: u64,
 }

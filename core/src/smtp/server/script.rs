@@ -3,10 +3,13 @@
 //! ```text
 //! ASK: StartTls                          ANS: secure | failed
 //! ASK: VerifyPassword alice              ANS: granted alice@one.test | denied | busy
-//! ASK: ResolveRecipient <b@one.test>     ANS: local b@one.test | refuse 550 5.1.1 text
+//! ASK: ScramSalt alice                   ANS: salt
+//! ASK: ScramProof alice n=alice,r=…      ANS: granted alice@one.test | denied
+//! ASK: ResolveRecipient <b@one.test>     ANS: local b@one.test | remote c@two.test | refuse 550 5.1.1 text
+//!                                        (an alias: several of the first two, with `, ` between them)
 //! ASK: JudgeAuthor from=a@one.test sender=-    ANS: yes | refuse 550 5.7.1 text
 //! ASK: OpenMessage 0                     ANS: ready | full | failed
-//! ASK: CommitMessage <a@b> to b@one.test size=12    ANS: done | full | failed
+//! ASK: CommitMessage <a@b> to b@one.test remote c@two.test size=12    ANS: done | full | failed
 //! ASK: DropMessage
 //! ```
 
@@ -17,16 +20,21 @@ use alloc::vec::Vec;
 use super::Session;
 use super::ask::*;
 use crate::address::Mailbox;
+use crate::bytes::base64;
 use crate::machine::Answer;
 use crate::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::script::ScriptForm;
 use crate::store::AccountId;
+use crate::store::queue::{Notify, QueuedRecipient};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
         match ask {
             Ask::StartTls { .. } => "StartTls".into(),
             Ask::VerifyPassword { login, .. } => format!("VerifyPassword {login}"),
+            Ask::ScramSalt { login, .. } => format!("ScramSalt {login}"),
+            Ask::ScramProof { login, message, .. } => format!("ScramProof {login} {message}"),
             Ask::ResolveRecipient { matter, .. } => format!("ResolveRecipient {}", matter.recipient),
             Ask::JudgeAuthor { matter, .. } => {
                 let from: Vec<String> = matter.from.iter().map(ToString::to_string).collect();
@@ -35,17 +43,7 @@ impl ScriptForm for Session {
             }
             Ask::OpenMessage { size, .. } => format!("OpenMessage {size}"),
             Ask::DropMessage => "DropMessage".into(),
-            Ask::CommitMessage { message, .. } => {
-                let to = message.deliveries.iter().map(|delivery| match &delivery.target {
-                    Target::Local { address, .. } => address.to_string(),
-                });
-                format!(
-                    "CommitMessage {} to {} size={}",
-                    message.reverse_path,
-                    to.collect::<Vec<_>>().join(","),
-                    message.size
-                )
-            }
+            Ask::CommitMessage { message, .. } => commit_line(message),
         }
     }
 
@@ -62,16 +60,12 @@ impl ScriptForm for Session {
                 _ => return Err(unknown()),
             }),
             Ask::VerifyPassword { then, .. } => then.answer(password_verdict(text).ok_or_else(unknown)?),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt(text).ok_or_else(unknown)?),
+            Ask::ScramProof { then, .. } => then.answer(proof_verdict(text).ok_or_else(unknown)?),
             Ask::ResolveRecipient { then, .. } => {
-                let outcome = match text.strip_prefix("local ") {
-                    Some(address) => {
-                        let address = Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?;
-                        Ok(Target::Local {
-                            account: AccountId([1; 16]),
-                            address,
-                        })
-                    }
-                    None => Err(refusal(text).ok_or_else(unknown)?),
+                let outcome = match refusal(text) {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(text.split(", ").map(target).collect::<Result<_, _>>()?),
                 };
                 then.answer(RecipientVerdict {
                     outcome,
@@ -109,8 +103,65 @@ impl ScriptForm for Session {
     }
 }
 
+/// `CommitMessage <reverse path> to <local>,<local> remote <remote>,<remote> size=<octets> <wishes>`; what there is none of is
+/// left out.
+fn commit_line(message: &Incoming) -> String {
+    let mut line = format!("CommitMessage {}", message.reverse_path);
+    let local: Vec<String> = message.local.iter().map(|copy| recipient(&copy.recipient)).collect();
+    let remote: Vec<String> = message.remote.iter().map(recipient).collect();
+    for (word, list) in [("to", local), ("remote", remote)] {
+        if !list.is_empty() {
+            line += &format!(" {word} {}", list.join(","));
+        }
+    }
+    line += &format!(" size={}", message.size);
+    let wishes = &message.wishes;
+    if let Some(id) = &wishes.envelope_id {
+        line += &format!(" envid={id}");
+    }
+    for (word, wished) in [
+        ("ret=full", wishes.ret_full),
+        ("8bit", wishes.eight_bit),
+        ("utf8", wishes.utf8),
+    ] {
+        if wished {
+            line += &format!(" {word}");
+        }
+    }
+    line
+}
+
+/// `b@two.test`, or with wishes of its own `b@two.test(notify=3 orcpt=rfc822;b@two.test)`.
+fn recipient(recipient: &QueuedRecipient) -> String {
+    let mut wishes = Vec::new();
+    if recipient.notify != Notify::DEFAULT {
+        wishes.push(format!("notify={}", recipient.notify.0));
+    }
+    if let Some(original) = &recipient.original {
+        wishes.push(format!("orcpt={original}"));
+    }
+    match wishes.is_empty() {
+        true => recipient.address.to_string(),
+        false => format!("{}({})", recipient.address, wishes.join(" ")),
+    }
+}
+
+/// `local b@one.test`, `remote c@two.test`.
+fn target(text: &str) -> Result<Target, String> {
+    let (kind, address) = text.split_once(' ').unwrap_or((text, ""));
+    let address = Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?;
+    match kind {
+        "local" => Ok(Target::Local {
+            account: AccountId([1; 16]),
+            address,
+        }),
+        "remote" => Ok(Target::Remote { address }),
+        _ => Err(format!("no such answer: {text}")),
+    }
+}
+
 /// `granted alice@one.test`, `denied`, `busy`.
-pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
+fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     match (text, text.strip_prefix("granted ")) {
         (_, Some(name)) => Some(PasswordVerdict::Granted(Login {
             account: AccountId([1; 16]),
@@ -122,8 +173,30 @@ pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     }
 }
 
+/// `salt`: the salt of RFC 7677 §3, 4096 rounds, and a nonce of zeros.
+pub(crate) fn scram_salt(text: &str) -> Option<ScramSalt> {
+    let salt = base64::decode(b"W22ZaJ0SNY7soEsUEjb6gQ==")?.try_into().ok()?;
+    (text == "salt").then_some(ScramSalt {
+        salt,
+        iterations: 4096,
+        nonce: [0; 18],
+    })
+}
+
+/// `granted alice@one.test`, with a signature of zeros; `denied`.
+fn proof_verdict(text: &str) -> Option<ProofVerdict> {
+    match password_verdict(text)? {
+        PasswordVerdict::Granted(login) => Some(ProofVerdict::Granted {
+            login,
+            signature: [0; 32],
+        }),
+        PasswordVerdict::Denied => Some(ProofVerdict::Denied),
+        PasswordVerdict::Busy => None,
+    }
+}
+
 /// `ready`, `full`, `failed`.
-pub(crate) fn sink(text: &str) -> Option<SinkOpened> {
+fn sink(text: &str) -> Option<SinkOpened> {
     match text {
         "ready" => Some(SinkOpened::Ready),
         "full" => Some(SinkOpened::Full),

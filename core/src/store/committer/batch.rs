@@ -14,6 +14,7 @@ use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
 use crate::store::operation::Operation;
+use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Request, Submission};
 use crate::store::{AccountId, Location, Lsn, MailboxKey};
 
@@ -167,7 +168,9 @@ impl Committer {
                     gone.extend(change.deleted().map(|mailbox| (mailbox, recorded.lsn)));
                 }
                 Operation::Transfer(transfer) => touched.extend([transfer.from, transfer.destination()]),
+                Operation::ChangeQueue(_) => {}
             }
+            self.publish_queue(recorded.lsn, &recorded.operation);
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
         }
         touched.retain(|mailbox| {
@@ -204,7 +207,7 @@ impl Committer {
         }
         let (mail, rest) = core::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|submission| matches!(submission.request, Request::Place { .. }));
+            .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
         for Submission { ticket, .. } in mail {
@@ -236,14 +239,22 @@ impl Committer {
         let Operation::Place(place) = &recorded.operation else {
             return;
         };
-        for copy in &place.copies {
-            let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
+        let copies = place
+            .copies
+            .iter()
+            .map(|copy| (copy.mailbox.account, copy.location, &copy.prefix));
+        let queued = place
+            .queued
+            .iter()
+            .map(|queued| (QUEUE, queued.location, &queued.entered.prefix));
+        for (account, location, prefix) in copies.chain(queued) {
+            let (account, pack, offset) = spot(account, location);
             let body = recorded.body.clone().unwrap_or_else(|| Arc::new([]));
             self.outbox.push_back(Ask::Hold {
                 account,
                 pack,
                 offset,
-                prefix: copy.prefix.clone(),
+                prefix: prefix.clone(),
                 body,
             });
         }

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Settings;
+use super::queue::QueueFiles;
 use super::settle::SNAPSHOT;
 use crate::limits;
 use crate::record::Record;
@@ -16,7 +17,8 @@ use crate::store::journal::checkpoint::{Checkpoint, SLOT};
 use crate::store::journal::record;
 use crate::store::journal::scan::Scan;
 use crate::store::operation::Operation;
-use crate::store::{AccountId, Lsn, layout};
+use crate::store::queue::QUEUE;
+use crate::store::{AccountId, EmailId, Lsn, layout};
 
 /// What comes next.
 pub(super) enum BootNext {
@@ -35,6 +37,7 @@ pub(super) struct Booted {
     /// Operations behind the checkpoint, in order, with their inline bodies.
     pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
     pub(super) torn_records: u64,
+    pub(super) queue_files: QueueFiles,
 }
 
 /// An account as its index has it.
@@ -61,7 +64,7 @@ pub(super) struct Boot {
 }
 
 /// ```text
-/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> QueuePacks -> QueueShelves -> QueueShelf*
 /// ```
 enum Step {
     Begin,
@@ -78,6 +81,9 @@ enum Step {
     Index(AccountId, u32),
     /// A torn tail is cut off; or an unreadable snapshot is removed, and the generation before it read.
     Cut(Option<AccountId>),
+    QueuePacks,
+    QueueShelves,
+    QueueShelf,
     End,
 }
 
@@ -90,6 +96,7 @@ impl Boot {
             orphans: Vec::new(),
             records: Vec::new(),
             torn_records: 0,
+            queue_files: QueueFiles::default(),
         };
         Boot {
             settings,
@@ -230,6 +237,26 @@ impl Boot {
                     None => self.next_account(),
                 })
             }
+            Step::QueuePacks => {
+                let names = names_if_there(done, "the queue's packs")?;
+                let numbers = names
+                    .iter()
+                    .filter_map(|name| name.strip_suffix(".pack")?.parse::<u32>().ok());
+                self.booted.queue_files.packs = numbers.collect();
+                Ok(self.go(Step::QueueShelves, DiskOp::ReadDir(layout::bigs(QUEUE))))
+            }
+            Step::QueueShelves => {
+                let names = names_if_there(done, "the queue's large messages")?;
+                let shelf = |name: &String| DiskPath(format!("{}/{name}", layout::bigs(QUEUE)));
+                self.directories = names.iter().map(shelf).collect();
+                Ok(self.next_queue_shelf())
+            }
+            Step::QueueShelf => {
+                let names = names_if_there(done, "the queue's large messages")?;
+                let files = names.iter().filter_map(|name| EmailId::from_hex(name.strip_suffix(".eml")?));
+                self.booted.queue_files.big.extend(files);
+                Ok(self.next_queue_shelf())
+            }
             Step::End => Err("the start went on after its end".into()),
         }
     }
@@ -338,6 +365,13 @@ impl Boot {
     fn next_account(&mut self) -> BootNext {
         match self.found.pop_front() {
             Some(id) => self.go(Step::Generations(id), DiskOp::ReadDir(layout::account(id))),
+            None => self.go(Step::QueuePacks, DiskOp::ReadDir(layout::packs(QUEUE))),
+        }
+    }
+
+    fn next_queue_shelf(&mut self) -> BootNext {
+        match self.directories.pop_front() {
+            Some(path) => self.go(Step::QueueShelf, DiskOp::ReadDir(path)),
             None => BootNext::Booted(core::mem::replace(&mut self.booted, Boot::new(self.settings).booted)),
         }
     }
@@ -448,6 +482,15 @@ impl Boot {
     fn journal_has_more(&self, id: AccountId, last: Lsn) -> bool {
         let mut records = self.booted.records.iter();
         records.any(|(lsn, operation, _)| *lsn > last && operation.accounts().contains(&id))
+    }
+}
+
+/// A directory's names; none when it is not there.
+fn names_if_there(done: Option<DiskDone>, what: &str) -> Result<Vec<String>, String> {
+    match done.expect("a step has an answer") {
+        Ok(DiskValue::Names(names)) => Ok(names),
+        Err(DiskError::NotFound) => Ok(Vec::new()),
+        other => Err(format!("{what} cannot be read: {other:?}")),
     }
 }
 

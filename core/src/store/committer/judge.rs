@@ -5,10 +5,11 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Committer;
+use super::{Committer, queue};
 use crate::limits;
 use crate::store::journal::record;
 use crate::store::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place};
+use crate::store::queue::{Enqueue, QueueId, RowChange};
 use crate::store::ranges::UidRanges;
 use crate::store::request::{Body, BodyBytes, FlagChange, FlagHow, Placed, Placement, Refused, Reply, Request, Where};
 use crate::store::version::Row;
@@ -43,8 +44,15 @@ impl Committer {
             Request::CreateAccount { mailboxes, .. } => {
                 (128 + mailboxes.iter().map(|new| 64 + new.name.0.len()).sum::<usize>(), 0)
             }
-            Request::Place { body, placements, .. } => {
+            Request::Place {
+                body,
+                placements,
+                queued,
+                changes,
+                ..
+            } => {
                 let copies = placements.iter().map(|one| 160 + one.prefix.len() + text(&one.keywords));
+                let copies = copies.chain([queue::entered_at_most(queued), queue::changes_at_most(changes)]);
                 let inline = if let BodyBytes::Inline(bytes) = &body.bytes {
                     bytes.len()
                 } else {
@@ -59,7 +67,12 @@ impl Committer {
             }
             Request::Tree { change, .. } => (tree::record_at_most(change), 0),
             Request::Transfer { from, uids, .. } => (self.transfer_at_most(*from, uids), 0),
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => (0, 0),
+            Request::ChangeQueue(changes) => (128 + queue::changes_at_most(changes), 0),
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => (0, 0),
         };
         record::size(payload, body) as u64
     }
@@ -95,8 +108,11 @@ impl Committer {
             Request::Place {
                 body,
                 placements,
+                queued,
+                changes,
                 origin,
-            } => self.judge_place(&body, placements, origin),
+            } => self.judge_place(&body, placements, queued, changes, origin),
+            Request::ChangeQueue(changes) => self.judge_changes(changes),
             Request::SetFlags {
                 mailbox,
                 uids,
@@ -120,14 +136,23 @@ impl Committer {
                 at,
                 origin,
             } => self.judge_transfer(from, &to, &uids, (strict, moves), at, origin),
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => {
-                unreachable!("queries do not wait")
-            }
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => unreachable!("queries do not wait"),
         }
     }
 
-    fn judge_place(&mut self, body: &Body, placements: Vec<Placement>, origin: u64) -> Judged {
-        if !self.space.enough {
+    fn judge_place(
+        &mut self,
+        body: &Body,
+        placements: Vec<Placement>,
+        queued: Vec<Enqueue>,
+        changes: Vec<RowChange>,
+        origin: u64,
+    ) -> Judged {
+        if !self.space.enough && changes.is_empty() {
             return refused(Refused::DiskFull);
         }
         let inline = match &body.bytes {
@@ -152,12 +177,19 @@ impl Committer {
                 return refused(Refused::Limit("the mailbox or the trace fields are at their limit".into()));
             }
         }
+        if queued.len() > queue::IN_A_RECORD || queued.iter().any(|one| one.prefix.len() > limits::PREFIX) {
+            return refused(Refused::Limit(
+                "too many messages for the queue, or trace fields, in one transaction".into(),
+            ));
+        }
         let mut place = Place {
             body_len: body.len,
             body_crc: body.crc,
             body_hash: body.hash,
             big: inline.is_none(),
             copies: Vec::with_capacity(placements.len()),
+            queued: Vec::with_capacity(queued.len()),
+            changes: self.concerned(changes),
         };
         let mut next: BTreeMap<MailboxKey, Uid> = BTreeMap::new();
         let mut placed = Vec::with_capacity(placements.len());
@@ -166,12 +198,17 @@ impl Committer {
             place.copies.push(copy);
             placed.push(at);
         }
+        for (index, entered) in queued.into_iter().enumerate() {
+            let queued = self.enter(&place, index as u64, entered);
+            place.queued.push(queued);
+        }
+        let queued: Vec<QueueId> = place.queued.iter().map(|queued| queued.id).collect();
         let operation = Operation::Place(place);
         Judged::Record {
             operation,
             body: inline,
             origin,
-            reply: Box::new(move |lsn| Reply::Placed { lsn, placed }),
+            reply: Box::new(move |lsn| Reply::Placed { lsn, placed, queued }),
         }
     }
 

@@ -31,6 +31,7 @@ mod boot;
 mod checkpoint;
 mod judge;
 mod query;
+mod queue;
 mod record;
 mod ring;
 mod settle;
@@ -110,6 +111,7 @@ pub struct Committer {
     settling: Settling,
     checkpointing: Checkpointing,
     space: Space,
+    queue: queue::Queue,
     recovered: Recovered,
 }
 
@@ -187,6 +189,7 @@ impl Committer {
                 asked: false,
                 looked_at: None,
             },
+            queue: queue::Queue::default(),
             recovered: Recovered::default(),
         }
     }
@@ -197,6 +200,9 @@ impl Committer {
     }
 
     fn reply(&mut self, ticket: u64, reply: Reply) {
+        if ticket == queue::NOBODY {
+            return;
+        }
         self.outbox.push_back(Ask::Reply { ticket, reply });
     }
 
@@ -300,6 +306,7 @@ impl Committer {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
         }
+        self.recover_queue(booted.queue_files);
         self.ring.recovered(&booted.checkpoint, last, booted.newest_segment);
         self.checkpointing.begin_at(booted.checkpoint);
         self.checkpointing.wanted = true;
@@ -325,8 +332,10 @@ impl Committer {
                 self.begin_checkpoint();
                 if self.checkpointing.idle() && !self.checkpointing.wanted {
                     self.phase = Phase::Running;
+                    self.tell_queue();
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();
+                    self.make_queue();
                     for early in core::mem::take(&mut self.waiting) {
                         self.submit(early);
                     }

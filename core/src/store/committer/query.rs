@@ -49,14 +49,14 @@ impl Committer {
                 }
                 Reply::Done
             }
+            Request::Queue => Reply::Queue(self.queued()),
             Request::CreateAccount { .. }
             | Request::Place { .. }
             | Request::SetFlags { .. }
             | Request::Expunge { .. }
             | Request::Tree { .. }
-            | Request::Transfer { .. } => {
-                return Some(submission);
-            }
+            | Request::Transfer { .. }
+            | Request::ChangeQueue(_) => return Some(submission),
         };
         self.reply(ticket, reply);
         None

@@ -1,6 +1,6 @@
 //! The committer's recorded forms: a recording of its inputs replays it.
 
-use super::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use super::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use crate::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::request::{Body, BodyBytes, Placed, Placement, Reply, Request, Submission, Where};
 
@@ -12,7 +12,9 @@ crate::record_enum!(Ask {
     4 => Hold { account, pack, offset, prefix, body },
     5 => Release { account, pack, offset },
     6 => Stop(why),
+    7 => Queue(event),
 });
+crate::record_enum!(QueueEvent { 0 => Entered(message), 1 => Changed(change) });
 crate::record_enum!(Lane { 0 => Ring, 1 => Settle, 2 => Checkpoint });
 crate::record_struct!(Recovered {
     records,
@@ -60,13 +62,15 @@ crate::record_enum!(DiskError {
 crate::record_struct!(Submission { ticket, request });
 crate::record_enum!(Request {
     0 => CreateAccount { account, mailboxes, uid_validity },
-    1 => Place { body, placements, origin },
+    1 => Place { body, placements, queued, changes, origin },
     2 => SetFlags { mailbox, uids, change, unchanged_since, origin },
     3 => Expunge { mailbox, uids, origin },
     4 => Mailboxes(account),
     5 => Select { account, name, watch, take_recent },
     6 => Changes { mailbox, since, take_recent },
     7 => Unwatch { mailbox, watch },
+    8 => ChangeQueue(changes),
+    9 => Queue,
     16 => Tree { account, change, at, origin },
     17 => Transfer { from, to, uids, strict, moves, at, origin },
 });
@@ -84,13 +88,14 @@ crate::record_struct!(Placement {
 crate::record_enum!(Where { 0 => Inbox, 1 => Mailbox(mailbox) });
 crate::record_enum!(Reply {
     0 => Done,
-    1 => Placed { lsn, placed },
+    1 => Placed { lsn, placed, queued },
     2 => Flagged { lsn, modified },
     3 => Expunged { lsn },
     4 => Mailboxes(list),
     5 => Selected(selected),
     6 => Changed { changes, recent_from },
     7 => Refused(why),
+    8 => Queue(messages),
     16 => Tree(done),
     17 => Transferred(done),
 });

@@ -12,6 +12,7 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::journal::record::{self, Place};
 use crate::store::operation::Operation;
+use crate::store::queue::QUEUE;
 use crate::store::{AccountId, Lsn, frame, layout};
 use crate::time::Instant;
 
@@ -139,10 +140,23 @@ impl Committer {
             self.settle_op(lsn, DiskOp::MakeDir(layout::packs(new.account)));
         }
         if let Operation::Place(place) = operation {
-            for copy in &place.copies {
-                let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
-                let line = frame::line(place, copy);
-                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), copy.prefix.clone()];
+            let copies = place.copies.iter();
+            let copies = copies.map(|copy| (copy.mailbox.account, copy.location, &copy.prefix, frame::line(place, copy)));
+            let queued = place.queued.iter();
+            let queued = queued.map(|queued| {
+                (
+                    QUEUE,
+                    queued.location,
+                    &queued.entered.prefix,
+                    frame::queued_line(place, queued),
+                )
+            });
+            for (account, location, prefix, line) in copies.chain(queued) {
+                let (account, pack, offset) = spot(account, location);
+                if account == QUEUE {
+                    self.wrote_queue_pack(pack);
+                }
+                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), prefix.clone()];
                 parts.extend(body.clone().filter(|_| !place.big));
                 parts.push(b"\r\n".as_slice().into());
                 let begins = offset - line.len() as u64;

@@ -51,7 +51,7 @@ pub(super) fn parse_transferred(text: &str) -> Result<Transferred, String> {
 fn ranges(set: &SequenceSet) -> Result<UidRanges, String> {
     let number = |number: SequenceNumber| match number {
         SequenceNumber::Number(number) => Ok(Uid(number)),
-        SequenceNumber::Last => Err(String::from("from= has no *")),
+        SequenceNumber::Last | SequenceNumber::Saved => Err(String::from("from= has numbers only")),
     };
     let ranges = set.0.iter().map(|(first, last)| Ok((number(*first)?, number(*last)?)));
     ranges.collect::<Result<_, String>>().map(UidRanges)
