@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Command, CreateUse, FetchItem, List, ListForm, ListOptions, SequenceSet, StatusItem, Tag, search};
 use crate::bytes::utf7;
 use crate::imap::flag;
-use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_section};
+use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_part, encode_section};
 use crate::imap::response::{quoted, special_use};
 use crate::store::request::FlagHow;
 
@@ -150,7 +150,16 @@ fn fetch_items(items: &[FetchItem], out: &mut Vec<u8>) {
                     text(&alloc::format!("<{first}.{count}>"), out);
                 }
             }
-            FetchItem::Body
+            FetchItem::Binary { part, partial, peek } => {
+                text(if *peek { "BINARY.PEEK[" } else { "BINARY[" }, out);
+                encode_part(part, out);
+                text("]", out);
+                if let Some((first, count)) = partial {
+                    text(&alloc::format!("<{first}.{count}>"), out);
+                }
+            }
+            FetchItem::BinarySize { .. }
+            | FetchItem::Body
             | FetchItem::BodyStructure
             | FetchItem::Envelope
             | FetchItem::Flags

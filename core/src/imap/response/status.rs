@@ -98,6 +98,8 @@ pub enum Code<'a> {
     UidNext(u32),
     /// UIDVALIDITY.
     UidValidity(u32),
+    /// UNKNOWN-CTE (RFC 3516 §4.3).
+    UnknownCte,
     /// UNAVAILABLE.
     Unavailable,
     /// USEATTR: the use cannot be given to this mailbox (RFC 6154 §3).
@@ -155,6 +157,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::TryCreate => "TRYCREATE",
         Code::Unavailable => "UNAVAILABLE",
         Code::UseAttr => "USEATTR",
+        Code::UnknownCte => "UNKNOWN-CTE",
         Code::AppendUid { uid_validity, uid } => return number(out, &format!("APPENDUID {uid_validity} {uid}")),
         Code::UidNext(uid) => return number(out, &format!("UIDNEXT {uid}")),
         Code::UidValidity(value) => return number(out, &format!("UIDVALIDITY {value}")),

@@ -173,6 +173,7 @@ fn hear(event: Event<'_>, names: Names) -> Heard {
                 },
             size,
             synchronising,
+            literal8,
         } => Heard::Message(Box::new(Appending::new(
             tag,
             mailbox,
@@ -181,6 +182,7 @@ fn hear(event: Event<'_>, names: Names) -> Heard {
             date,
             size,
             synchronising,
+            literal8,
         ))),
         Event::Message { .. } | Event::MessageEnd | Event::Line(_) => unreachable!("asked for by no command"),
     }
