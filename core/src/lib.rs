@@ -39,4 +39,5 @@ pub mod smtp;
 pub mod delivery;
 pub mod dns;
 pub mod policy;
+pub mod setup;
 pub mod store;

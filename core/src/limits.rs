@@ -187,16 +187,37 @@ pub const RETRY: [Duration; 7] = [
 pub const RETRY_JITTER: u64 = 20;
 /// The first wait after a refusal that looks like greylisting: most lists ask for five minutes (RFC 6647 §3).
 pub const RETRY_GREYLIST: Duration = Duration::from_secs(6 * 60);
-/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least four to five days).
-pub const MAX_AGE: Duration = Duration::from_secs(5 * 86_400);
-/// The same for messages with a null reverse path: nobody waits for them.
-pub const MAX_AGE_NULL_SENDER: Duration = Duration::from_secs(2 * 86_400);
 /// When a delay is reported by default (`delivery.delay_notice`).
 pub const DELAY_NOTICE: Duration = Duration::from_secs(4 * 3600);
 /// Octets of the original that a report returns (S17).
 pub const REPORT_RETURNED: usize = 50_000;
+/// Connections to other servers, over all.
+pub const CLIENT_CONNECTIONS: usize = 100;
+/// Connections to one destination at first (Postfix: `initial_destination_concurrency`).
+pub const CONCURRENCY_START: u32 = 5;
+/// Connections to one destination at most (Postfix: `default_destination_concurrency_limit`).
+pub const CONCURRENCY_MAX: u32 = 20;
+/// Messages that one connection carries: servers like an end to it.
+pub const CONNECTION_MESSAGES: u32 = 100;
+/// How long a destination rests when as many connections in a row failed as it may have.
+pub const DEAD_REST: Duration = Duration::from_secs(60);
+/// How long it rests after the first probe that fails; doubled with each further one.
+pub const DEAD_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+/// How long it rests at most.
+pub const DEAD_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+/// Turns of interactive submission, other mail, and reports at one destination.
+pub const CLASS_TURNS: [i32; 3] = [8, 4, 1];
+/// Commits of the scheduler that are open at once; the store batches them.
+pub const SCHEDULER_COMMITS: usize = 64;
+/// When a commit that the store refused (a full disk) is tried again.
+pub const COMMIT_RETRY: Duration = Duration::from_secs(10);
 /// Characters of one text (a reply, an address) in a report.
-pub const REPORT_TEXT: usize = 1000;
+pub const REPORT_TEXT: usize = 400;
+/// Octets of an address in a report (RFC 3461 §4.2: ORCPT has at most 500).
+pub const REPORT_ADDRESS: usize = 500;
+/// Octets of a report's words for people; who has no room there stands in the technical part. With [`CLIENT_RECIPIENTS`] recipients
+/// a report stays below [`INLINE_BODY`].
+pub const REPORT_WORDS: usize = 32 * 1024;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
@@ -246,12 +267,49 @@ pub const FILTERED: u64 = 64 * 1024;
 pub const SINK_CHUNK: usize = 64 * 1024;
 /// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
 pub const LIST_COST: usize = 100_000_000;
+/// Keys and operators of one SEARCH: each is looked at for each message (S38).
+pub const SEARCH_KEYS: usize = 4096;
+/// Operators and parentheses of a SEARCH within each other: clients write `OR a OR b OR c …` for as many words (S31).
+pub const SEARCH_DEPTH: usize = 1000;
+/// Keys of a SEARCH for which messages are read: each octet may be compared with each (S38).
+pub const SEARCH_TEXTS: usize = 128;
+/// Keys times messages that a session looks at before it lets others run (S38).
+pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
+pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
+
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+/// Octets of the head of an HTTP request.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Fields of a head.
+pub const HTTP_FIELDS: usize = 64;
+/// Octets of the body of an HTTP request (S60).
+pub const HTTP_BODY: usize = 64 * 1024;
+/// Requests of one connection.
+pub const HTTP_REQUESTS: usize = 100;
+/// Waiting for the next request of a connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// From the first octet of a head to its last (S09).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// For a whole body (S09).
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// For a response, all of which fits into the system's buffers.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// Octets that are read and dropped behind a last answer.
+pub const HTTP_DRAINED: usize = 256 * 1024;
 
 // --- store ----------------------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ pub struct Names {
     pub domains: Vec<Domain>,
     /// Who reads mail for the roles; the first account when absent.
     pub postmaster: Option<Mailbox>,
-    /// Our addresses, as far as listeners name them.
+    /// Our addresses, as far as listeners and `delivery.source` name them.
     pub literals: BTreeSet<IpAddr>,
     /// What the configuration says of single domains; the default of those that are not here.
     pub rules: BTreeMap<Domain, DomainRules>,
@@ -70,6 +70,7 @@ impl Names {
     pub fn of(config: &Config) -> Names {
         let addresses = config.listeners.iter().flat_map(|listener| &listener.addresses);
         let literals = addresses.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+        let literals = literals.chain(config.delivery.source.iter().copied());
         Names {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),

@@ -190,7 +190,7 @@ impl<E: Env> Reader<E> {
 }
 
 /// A small message, whole: prefix and body. Its checksum fits.
-async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
     let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
     let message = match store.held(account, pack, offset) {
         Some((prefix, body)) => [&prefix[..], &body[..]].concat(),
@@ -204,7 +204,7 @@ async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result
 }
 
 /// The prefix of a large message.
-async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
     let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
     match store.held(account, pack, offset) {
         Some((prefix, _)) => Ok(prefix.to_vec()),
@@ -213,7 +213,12 @@ async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) ->
 }
 
 /// Reads on this thread what is in memory, else by the pool.
-async fn read_exactly<E: Env>(store: &Store<E>, path: DiskPath, offset: u64, len: usize) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn read_exactly<E: Env>(
+    store: &Store<E>,
+    path: DiskPath,
+    offset: u64,
+    len: usize,
+) -> Result<Vec<u8>, BodyError> {
     let disk = store.env.disk();
     let mut bytes = vec![0; len];
     match disk.read_now(&path, offset, &mut bytes) {

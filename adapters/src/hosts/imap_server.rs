@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened, Pulled,
-    PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
+    Pulled, PulledChanges, Value,
 };
 use pillarbox_core::machine::BodyError;
 use pillarbox_core::smtp::server::ask::SinkOpened;
@@ -15,6 +15,7 @@ use pillarbox_core::store::request::{Placement, Refused, Reply, Request, Where};
 use super::Shared;
 use super::body::{self, BodyRun};
 use super::guest::{Guest, Told};
+use super::matching::matching;
 use super::sessions::News;
 use super::sink::Sink;
 use super::smtp_server::started;
@@ -133,6 +134,14 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                 self.run = Some(BodyRun::new(shared.store.clone(), mailbox.account, parts));
                 Performed::Now(then.answer(BodiesOpened::Ready))
             }
+            Ask::Match {
+                mailbox,
+                program,
+                candidates,
+                then,
+            } => Performed::Later(Box::pin(async move {
+                then.answer(Matched(matching(shared, mailbox.account, program, candidates).await))
+            })),
             Ask::SetFlags {
                 mailbox,
                 uids,

@@ -9,6 +9,8 @@ pub mod digests;
 pub mod door;
 pub mod guest;
 pub mod imap_server;
+pub mod matching;
+pub mod scheduler;
 pub mod sessions;
 pub mod sink;
 pub mod smtp_client;
@@ -34,6 +36,8 @@ pub struct Shared<E: Env> {
     pub store: store::Store<E>,
     /// All open sessions.
     pub sessions: std::sync::Arc<sessions::Sessions>,
+    /// Turns to search messages: one less than there are cores, over all sessions.
+    pub searches: std::sync::Arc<async_lock::Semaphore>,
     /// Unpredictable, new with each start: message ids are made of it and of a session's number.
     pub seed: [u8; 16],
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use pillarbox_core::imap::search::Matcher;
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
-    Opened, Pulled, PulledChanges, Settings, Value,
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
+    Notice, Opened, Pulled, PulledChanges, Settings, Value,
 };
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
 use pillarbox_core::message::intake::Intake;
@@ -303,6 +304,25 @@ impl Client {
                 then.answer(Digests(rows.iter().map(digest).collect()))
             }
             Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(store, &parts)),
+            Ask::Match {
+                program,
+                candidates,
+                then,
+                ..
+            } => {
+                let octets: u64 = candidates.iter().map(|candidate| u64::from(candidate.row.size)).sum();
+                assert!(candidates.len() <= pillarbox_core::limits::RUN_PARTS, "a run is bounded");
+                assert!(
+                    candidates.len() <= 1 || octets <= pillarbox_core::limits::SEARCH_RUN,
+                    "a run is bounded"
+                );
+                let fits = candidates.iter().map(|candidate| {
+                    let mut matcher = Matcher::new(program.clone(), *candidate);
+                    matcher.update(store.bytes(&candidate.row));
+                    matcher.finish() && !store.broken.contains(&candidate.row.uid)
+                });
+                then.answer(Matched(fits.collect()))
+            }
             Ask::SetFlags { uids, change, then, .. } => then.answer(FlagsSet(Ok(FlagsSetAt {
                 lsn: store.flag(self.number, &uids, &change),
                 modified: Vec::new(),

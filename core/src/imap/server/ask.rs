@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::imap::search::{Candidate, Program};
 use crate::machine::Slot;
 use crate::message::digest::Digest;
 use crate::sasl::{ProofVerdict, ScramSalt};
@@ -104,6 +105,18 @@ pub enum Ask {
         parts: Vec<BodyRange>,
         /// For the outcome.
         then: Slot<BodiesOpened>,
+    },
+    /// Query: which of these messages fit? At most [`crate::limits::RUN_PARTS`] and [`crate::limits::SEARCH_RUN`] octets, unless
+    /// one message alone is larger; none: others may run before the session goes on. A message that cannot be read does not fit.
+    Match {
+        /// Where.
+        mailbox: MailboxKey,
+        /// What they have to fit.
+        program: Arc<Program>,
+        /// Which: those that cannot be judged by their rows.
+        candidates: Vec<Candidate>,
+        /// For the outcome.
+        then: Slot<Matched>,
     },
     /// Effect: change flags.
     SetFlags {
@@ -210,6 +223,10 @@ pub enum BodiesOpened {
     Failed(crate::machine::BodyError),
 }
 
+/// Whether each message fits, in the order asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched(pub Vec<bool>);
+
 /// What became of STORE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagsSet(pub Result<FlagsSetAt, Refused>);
@@ -263,6 +280,8 @@ pub enum Value {
     Digests(Digests),
     /// To `OpenBodies`.
     Bodies(BodiesOpened),
+    /// To `Match`.
+    Matched(Matched),
     /// To `SetFlags`.
     Flags(FlagsSet),
     /// To `Expunge`.
@@ -292,6 +311,7 @@ values! {
     Pulled(Pulled),
     Digests(Digests),
     Bodies(BodiesOpened),
+    Matched(Matched),
     Flags(FlagsSet),
     Expunged(ExpungeDone),
     Sink(SinkOpened),

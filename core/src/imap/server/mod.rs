@@ -38,6 +38,7 @@ mod login;
 mod outbox;
 mod record;
 pub mod script;
+mod search;
 mod select;
 mod status;
 mod store;
@@ -97,6 +98,7 @@ enum Doing {
     },
     Status(Box<status::Counting>),
     Fetch(Box<fetch::Fetching>),
+    Search(Box<search::Searching>),
     Store(Box<store::Storing>),
     Expunge {
         tag: Tag,
@@ -123,6 +125,7 @@ enum Wanted {
     Pulled,
     Digests,
     Bodies,
+    Matched,
     Flags,
     Expunged,
     Sink,
@@ -172,6 +175,11 @@ impl Session {
         session
     }
 
+    /// Whether the client speaks IMAP4rev2.
+    fn rev2(&self) -> bool {
+        false
+    }
+
     /// Octets of memory held beside the session itself.
     pub fn memory(&self) -> usize {
         self.framer.memory() + self.out.memory()
@@ -212,6 +220,7 @@ impl Session {
             Doing::Authenticate(authenticating) => self.step_authenticate(authenticating),
             Doing::List(listing) => self.step_list(listing),
             Doing::Fetch(fetching) => self.step_fetch(fetching),
+            Doing::Search(searching) => self.step_search(searching),
             Doing::Store(storing) => self.step_store(storing),
             Doing::Append(appending) => self.step_append(appending),
             Doing::Idle(idling) => self.step_idle(idling),
@@ -245,6 +254,7 @@ impl Session {
             (Doing::Append(appending), Value::Opened(opened)) => self.append_opened(appending, opened),
             (Doing::Append(appending), Value::Sink(sink)) => self.append_sink(appending, sink),
             (Doing::Append(appending), Value::Appended(done)) => self.appended(*appending, done),
+            (Doing::Search(searching), Value::Matched(matched)) => self.matched(searching, matched),
             (Doing::Store(storing), Value::Flags(set)) => self.flags_stored(storing, set),
             (Doing::Store(storing), Value::Pulled(pulled)) => self.store_pulled(storing, pulled),
             (Doing::Expunge { tag }, Value::Expunged(done)) => self.expunged(tag, done),
@@ -413,6 +423,7 @@ impl Wanted {
             Value::Pulled(_) => Wanted::Pulled,
             Value::Digests(_) => Wanted::Digests,
             Value::Bodies(_) => Wanted::Bodies,
+            Value::Matched(_) => Wanted::Matched,
             Value::Flags(_) => Wanted::Flags,
             Value::Expunged(_) => Wanted::Expunged,
             Value::Sink(_) => Wanted::Sink,

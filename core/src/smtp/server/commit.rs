@@ -9,6 +9,7 @@ use super::{Pending, Session, State};
 use crate::limits;
 use crate::machine::Deadline;
 use crate::message::date::format_rfc5322;
+use crate::message::id;
 use crate::policy::access::Refusal;
 
 impl Session {
@@ -123,21 +124,14 @@ impl Session {
         )
     }
 
-    /// Ten characters of time, seven of chance: sortable by time, never the same twice.
+    /// Never the same twice.
     pub(super) fn new_id(&mut self) -> String {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         self.messages += 1;
         let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("pillarbox 2026 message id", &self.seed));
         hasher.update(&self.slots.machine().to_le_bytes());
         hasher.update(&self.messages.to_le_bytes());
         let hash = hasher.finalize();
         let chance = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"));
-        let time = self.now.unix.0.unsigned_abs();
-        let digit = |value: u64, place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
-        (0..10)
-            .rev()
-            .map(|place| digit(time, place))
-            .chain((0..7).map(|place| digit(chance, place)))
-            .collect()
+        id::of(self.now.unix, chance)
     }
 }

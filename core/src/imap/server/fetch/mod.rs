@@ -238,6 +238,7 @@ impl Session {
             | Value::Proof(_)
             | Value::Mailboxes(_)
             | Value::Opened(_)
+            | Value::Matched(_)
             | Value::Expunged(_)
             | Value::Sink(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),

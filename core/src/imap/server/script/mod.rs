@@ -11,6 +11,7 @@
 //!                                     ANS: diff; mailbox lsn=9 …
 //! ASK: Digests 1,2                    ANS: digests From: a@b.test\r\n\r\nhello | gone
 //! ASK: OpenBodies 1[0+300] 2[0+20]    ANS: ready / missing / corrupt / unreadable       then BODYIN: …
+//! ASK: Match 1,2                      ANS: messages From: a@b.test\r\n\r\nhello | gone
 //! ASK: SetFlags 1,2 +(\Seen)          ANS: done lsn=9
 //! ASK: Expunge all                    ANS: done lsn=9
 //! ASK: OpenMessage 310                ANS: ready / full / failed
@@ -28,10 +29,11 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened, Pulled,
-    PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
+    Pulled, PulledChanges, Value,
 };
 use crate::imap::flag;
+use crate::imap::search::{Candidate, Matcher, Program};
 use crate::imap::sequence::Intervals;
 use crate::machine::{Answer, BodyError};
 use crate::message::digest::Digest;
@@ -76,6 +78,7 @@ impl ScriptForm for Session {
                     .map(|part| format!(" {}[{}+{}]", part.row.uid, part.start, part.len));
                 String::from("OpenBodies") + &parts.collect::<String>()
             }
+            Ask::Match { candidates, .. } => format!("Match {}", uids(candidates.iter().map(|candidate| candidate.row.uid))),
             Ask::SetFlags { uids: set, change, .. } => {
                 let how = match change.how {
                     FlagHow::Add => "+",
@@ -156,6 +159,12 @@ impl ScriptForm for Session {
                 "unreadable" => BodiesOpened::Failed(BodyError::Unreadable),
                 _ => return Err("ready, missing, corrupt or unreadable".into()),
             }),
+            Ask::Match {
+                then,
+                program,
+                candidates,
+                ..
+            } => then.answer(Matched(match_messages(text, &program, &candidates)?)),
             Ask::SetFlags { then, .. } => then.answer(FlagsSet(match refused {
                 Some(refused) => Err(refused),
                 None => Ok(FlagsSetAt {
@@ -304,6 +313,21 @@ fn parse_change(text: &str, own: u64) -> Result<Change, String> {
             _ => return Err(format!("no kind of change: {what}")),
         },
     })
+}
+
+/// `messages message | message | gone`, each message with `\r\n` escaped: they are searched here.
+fn match_messages(text: &str, program: &Arc<Program>, candidates: &[Candidate]) -> Result<Vec<bool>, String> {
+    let list = text.strip_prefix("messages ").ok_or("messages message | message | gone")?;
+    let list: Vec<&str> = list.split(" | ").collect();
+    if list.len() != candidates.len() {
+        return Err(format!("{} messages are wanted, not {}", candidates.len(), list.len()));
+    }
+    let matched = list.iter().zip(candidates).map(|(message, candidate)| {
+        let mut matcher = Matcher::new(program.clone(), *candidate);
+        matcher.update(message.replace("\\r", "\r").replace("\\n", "\n").as_bytes());
+        *message != "gone" && matcher.finish()
+    });
+    Ok(matched.collect())
 }
 
 /// `digests message | message | gone`, each message with `\r\n` escaped.
