@@ -3,12 +3,14 @@
 mod imap;
 mod journal;
 mod message;
+mod setup;
 mod smtp;
 mod smtp_client;
 
 pub use imap::{imap_command, imap_frame};
 pub use journal::journal_scan;
 pub use message::{message_header, message_mime};
+pub use setup::setup_autodiscover;
 pub use smtp::{smtp_command, smtp_data};
 pub use smtp_client::smtp_client;
 
