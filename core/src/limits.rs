@@ -275,6 +275,8 @@ pub const SEARCH_DEPTH: usize = 1000;
 pub const SEARCH_TEXTS: usize = 128;
 /// Keys times messages that a session looks at before it lets others run (S38).
 pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Messages that a search holds while those before them are read.
+pub const SEARCH_HELD: usize = 4096;
 /// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
 pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Command, FetchItem, SequenceSet, StatusItem, Tag, search};
 use crate::bytes::utf7;
 use crate::imap::flag;
-use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_section};
+use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_part, encode_section};
 use crate::imap::response::quoted;
 use crate::store::request::FlagHow;
 
@@ -119,7 +119,16 @@ fn fetch_items(items: &[FetchItem], out: &mut Vec<u8>) {
                     text(&alloc::format!("<{first}.{count}>"), out);
                 }
             }
-            FetchItem::Body
+            FetchItem::Binary { part, partial, peek } => {
+                text(if *peek { "BINARY.PEEK[" } else { "BINARY[" }, out);
+                encode_part(part, out);
+                text("]", out);
+                if let Some((first, count)) = partial {
+                    text(&alloc::format!("<{first}.{count}>"), out);
+                }
+            }
+            FetchItem::BinarySize { .. }
+            | FetchItem::Body
             | FetchItem::BodyStructure
             | FetchItem::Envelope
             | FetchItem::Flags

@@ -243,6 +243,20 @@ pub enum FetchItem {
     Rfc822Text,
     /// UID.
     Uid,
+    /// `BINARY[part]<partial>`, `BINARY.PEEK[part]<partial>` (RFC 3516): without its transfer encoding.
+    Binary {
+        /// Part numbers; empty: the message, as it is.
+        part: Vec<u32>,
+        /// First octet and greatest length, decoded.
+        partial: Option<(u32, u32)>,
+        /// BINARY.PEEK: does not set `\Seen`.
+        peek: bool,
+    },
+    /// `BINARY.SIZE[part]`.
+    BinarySize {
+        /// Part numbers.
+        part: Vec<u32>,
+    },
     /// `BODY[section]<partial>`, `BODY.PEEK[section]<partial>`.
     Section {
         /// Which part of the message.

@@ -335,7 +335,13 @@ fn item() -> impl Strategy<Value = FetchItem> {
         Rfc822Text,
         Uid,
     ]);
-    prop_oneof![plain, section]
+    let part = prop::collection::vec(1u32.., 0..5);
+    let partial = prop::option::of((any::<u32>(), 1u32..));
+    let binary = (part, partial, any::<(bool, bool)>()).prop_map(|(part, partial, (peek, size))| match size {
+        true => BinarySize { part },
+        false => Binary { part, partial, peek },
+    });
+    prop_oneof![plain, section, binary]
 }
 
 fn items() -> impl Strategy<Value = Vec<FetchItem>> {
@@ -475,7 +481,7 @@ proptest! {
 
     #[test]
     fn any_bytes(bytes: Vec<u8>, name in prop::sample::select(vec![
-        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ", "SEARCH ", "SEARCH RETURN (",
+        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "FETCH 1 BINARY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ", "SEARCH ", "SEARCH RETURN (",
     ])) {
         let mut text = format!("a {name}").into_bytes();
         text.extend(bytes);

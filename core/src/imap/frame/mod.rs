@@ -98,6 +98,7 @@ enum Step {
         command: Command,
         size: u64,
         synchronising: bool,
+        literal8: bool,
     },
     End,
 }
@@ -163,11 +164,13 @@ impl Framer {
                     command,
                     size,
                     synchronising,
+                    literal8,
                 } => Some(Event::Message {
                     tag,
                     command,
                     size,
                     synchronising,
+                    literal8,
                 }),
                 Step::End => Some(self.refusal.take().map_or(Event::MessageEnd, Event::Refused)),
             };
@@ -309,13 +312,10 @@ impl Framer {
     /// A text line of a command ends at `end` in an announced literal.
     fn literal_announced(&mut self, announced: Announced, end: usize) -> Step {
         let brace = end - announced.len;
-        if announced.literal8 {
-            return self.refuse("literal8 (~{n}) needs BINARY, which is not offered", Some(announced));
-        }
         // The message is APPEND's first or second literal: no command is looked at more than twice.
         if self.logged_in && self.literals.len() < 2 {
             let head = Framed {
-                text: &self.received[self.start..brace],
+                text: &self.received[self.start..brace - usize::from(announced.literal8)],
                 literals: &self.literals,
             };
             match append::parse_head(head) {
@@ -323,6 +323,9 @@ impl Framer {
                 AppendHead::Wrong(text) => return self.refuse(text, Some(announced)),
                 AppendHead::Message(tag, command) => return self.offer(tag, command, announced),
             }
+        }
+        if announced.literal8 {
+            return self.refuse("literal8 (~{n}) is only for APPEND's message, after login", Some(announced));
         }
         let room = self.budget() - (self.scan - self.start);
         let size = usize::try_from(announced.size).unwrap_or(usize::MAX);
@@ -361,6 +364,7 @@ impl Framer {
             command,
             size: announced.size,
             synchronising: announced.synchronising,
+            literal8: announced.literal8,
         }
     }
 

@@ -96,6 +96,8 @@ pub enum Code<'a> {
     UidNext(u32),
     /// UIDVALIDITY.
     UidValidity(u32),
+    /// UNKNOWN-CTE (RFC 3516 §4.3).
+    UnknownCte,
     /// UNAVAILABLE.
     Unavailable,
     /// UNSEEN: the number of the first unseen message (RFC 3501 §7.1).
@@ -149,6 +151,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::TooBig => "TOOBIG",
         Code::TryCreate => "TRYCREATE",
         Code::Unavailable => "UNAVAILABLE",
+        Code::UnknownCte => "UNKNOWN-CTE",
         Code::AppendUid { uid_validity, uid } => return number(out, &format!("APPENDUID {uid_validity} {uid}")),
         Code::UidNext(uid) => return number(out, &format!("UIDNEXT {uid}")),
         Code::UidValidity(value) => return number(out, &format!("UIDVALIDITY {value}")),

@@ -33,6 +33,8 @@ pub(super) struct Appending {
     date: Option<UnixTime>,
     size: u64,
     synchronising: bool,
+    /// It may have NULs (RFC 3516).
+    literal8: bool,
     mailbox: Option<MailboxKey>,
     stage: Stage,
     /// The octets handed out last hold a NUL (`rules.md`, BINARYMIME and NUL).
@@ -69,6 +71,7 @@ impl Appending {
         date: Option<UnixTime>,
         size: u64,
         synchronising: bool,
+        literal8: bool,
     ) -> Appending {
         Appending {
             tag,
@@ -78,6 +81,7 @@ impl Appending {
             date,
             size,
             synchronising,
+            literal8,
             mailbox: None,
             stage: Stage::Asking,
             nul: false,
@@ -86,7 +90,7 @@ impl Appending {
 
     /// Looks at octets on their way to the sink.
     pub(super) fn watch(&mut self, octets: &[u8]) {
-        self.nul |= memchr::memchr(0, octets).is_some();
+        self.nul |= !self.literal8 && memchr::memchr(0, octets).is_some();
     }
 
     /// Whether octets of the message are wanted.

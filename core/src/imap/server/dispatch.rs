@@ -153,6 +153,7 @@ fn hear(event: Event<'_>) -> Heard {
                 },
             size,
             synchronising,
+            literal8,
         } => Heard::Message(Box::new(Appending::new(
             tag,
             mailbox,
@@ -161,6 +162,7 @@ fn hear(event: Event<'_>) -> Heard {
             date,
             size,
             synchronising,
+            literal8,
         ))),
         Event::Message { .. } | Event::MessageEnd | Event::Line(_) => unreachable!("asked for by no command"),
     }

@@ -42,7 +42,7 @@ impl Session {
         let mut names = Vec::from(["IMAP4rev1"]);
         if self.account.is_some() {
             names.extend(["LITERAL+", "IDLE", "UNSELECT", "UIDPLUS", "CHILDREN", "SPECIAL-USE"]);
-            names.extend(["ESEARCH", "SEARCHRES", "WITHIN"]);
+            names.extend(["ESEARCH", "SEARCHRES", "WITHIN", "BINARY"]);
             return names;
         }
         names.extend(["LITERAL-", "SASL-IR"]);
