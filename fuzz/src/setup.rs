@@ -47,7 +47,7 @@ fn read(body: &[u8]) -> Result<Vec<Said>, XmlError> {
     let mut reader = Reader::new(body)?;
     let (mut said, mut depth) = (Vec::new(), 0);
     for _ in 0..=2 * body.len() {
-        match reader.next()? {
+        match reader.read()? {
             None => {
                 assert_eq!(depth, 0);
                 return Ok(said);
