@@ -10,6 +10,7 @@ use pillarbox_core::delivery::dsn::Ours;
 use pillarbox_core::limits;
 use pillarbox_core::store::committer::Settings;
 use pillarbox_core::store::committer::ask::QueueEvent;
+use pillarbox_core::store::queue::QueuedMessage;
 use pillarbox_core::store::request::{NewMailbox, Reply, Request};
 use pillarbox_core::store::{MailboxId, MailboxName, SpecialUse};
 
@@ -172,6 +173,21 @@ impl<E: Env> Server<E> {
     /// The scheduler of the queue, for operators.
     pub fn dispatch(&self) -> &Dispatch {
         &self.dispatch
+    }
+
+    /// Every message in the queue, by age.
+    pub async fn queue(&self) -> Vec<Arc<QueuedMessage>> {
+        match self.shared.store.submit(Request::Queue).await {
+            Reply::Queue(messages) => messages,
+            Reply::Done
+            | Reply::Refused(_)
+            | Reply::Placed { .. }
+            | Reply::Flagged { .. }
+            | Reply::Expunged { .. }
+            | Reply::Mailboxes(_)
+            | Reply::Selected(_)
+            | Reply::Changed { .. } => Vec::new(), // the store is stopping
+        }
     }
 
     /// The accounts.
