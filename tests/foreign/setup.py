@@ -86,8 +86,8 @@ def autoconfig(server):
     status, fields, body = curl(f"http://{host}:{web['http']}/", server)
     check("a page for people", status == 200 and fields["content-type"].startswith("text/html") and str(port["imaps"]).encode() in body, body)
     check("no program is named", "server" not in fields, str(fields))
-    status, _, body = curl(f"https://{host}:{web['https']}/", server, "-I")
-    check("HEAD has no body", status == 200 and body == b"", body)
+    answer = raw(web["https"], f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(), tls=True)
+    check("HEAD has no body", answer.startswith(b"HTTP/1.1 200 ") and answer.endswith(b"\r\n\r\n") and b"Content-Length: 0" not in answer, answer)
 
 
 def autodiscover(server):

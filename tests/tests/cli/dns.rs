@@ -27,6 +27,24 @@ fn records_are_printed_from_the_configuration_alone() {
 }
 
 #[test]
+fn another_web_server_is_told_what_to_forward() {
+    let folder = Folder::new("dns-forward");
+    let listeners = ["submissions", "imaps", "http"].map(|protocol| match protocol {
+        "http" => "[[listener]]\nprotocol = \"http\"\naddress = \"127.0.0.1:8080\"\n".to_string(),
+        mail => format!("[[listener]]\nprotocol = \"{mail}\"\n"),
+    });
+    folder.write("pillarbox.toml", &format!("{CONFIG}{}", listeners.concat()));
+    let shown = folder.shown(&["dns", "records", "example.test"], "");
+    let srv = "_autodiscover._tcp.example.test.         IN SRV   0 1 443 mx.example.test.";
+    assert!(shown.contains(srv), "{shown}");
+    let (_, forward) = shown.split_once("\n\n; The web server").expect(&shown);
+    assert!(
+        forward.contains("127.0.0.1:8080 (http)") && forward.contains("all of autoconfig.example.test"),
+        "{forward}"
+    );
+}
+
+#[test]
 fn records_for_programs() {
     let folder = Folder::new("dns-json");
     folder.write("pillarbox.toml", CONFIG);

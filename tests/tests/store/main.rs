@@ -10,5 +10,6 @@ mod speed;
 mod t1;
 mod t3;
 mod t5;
+mod tree;
 mod workload;
 mod world;

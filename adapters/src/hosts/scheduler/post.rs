@@ -109,6 +109,8 @@ impl<E: Env> Post for ServerPost<E> {
                 Reply::Flagged { .. }
                 | Reply::Expunged { .. }
                 | Reply::Queue(_)
+                | Reply::Tree(_)
+                | Reply::Transferred(_)
                 | Reply::Mailboxes(_)
                 | Reply::Selected(_)
                 | Reply::Changed { .. } => false,

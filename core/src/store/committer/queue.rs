@@ -47,7 +47,11 @@ impl Queue {
                 &place.changes
             }
             Operation::ChangeQueue(changes) => changes,
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => return events,
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => return events,
         };
         for change in changes {
             let Some(message) = self.published.get_mut(&change.id) else {
