@@ -280,7 +280,10 @@ fn the_host_does_what_the_machine_asks() {
         let begun = env.now().instant;
         dispatch.shutdown();
         dispatch.ended().await;
-        assert!(env.now().instant.since(begun) < Duration::from_secs(1), "it waits for nobody who does not answer");
+        assert!(
+            env.now().instant.since(begun) < Duration::from_secs(1),
+            "it waits for nobody who does not answer"
+        );
         let last = journal.take();
         assert!(last.contains(&"commit 5/0 relayed".into()), "{last:?}");
         assert_eq!(dispatch.operate(Which::All, Operation::Cancel).await, None);
