@@ -264,6 +264,7 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Placed { .. }
             | Reply::Flagged { .. }
             | Reply::Expunged { .. }
+            | Reply::Queue(_)
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
             | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),

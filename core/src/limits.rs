@@ -204,6 +204,10 @@ pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
 /// A pack is sealed (the next one is begun) at this size.
 pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
+/// A pack of the queue is sealed at this size, so that a message which stays long keeps little else on the disk.
+pub const QUEUE_PACK_BYTES: u64 = 16 * 1024 * 1024;
+/// Entries into the queue in one record: their place in it is the low octet of their ids.
+pub const QUEUED_OF_A_RECORD: usize = 255;
 /// How long settled writes wait for a checkpoint.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
 /// How long a durable record's frames and index entries wait for others beside them: many small writes become one. Nobody waits

@@ -15,6 +15,7 @@ use pillarbox_core::machine::BodyError;
 use pillarbox_core::message::digest::Digest;
 use pillarbox_core::message::mime::Walker;
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
+use pillarbox_core::store::queue::{QUEUE, QueuedMessage};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, layout};
 
@@ -52,6 +53,12 @@ impl<E: Env> BodyRun<E> {
             chunk: Vec::new(),
             state: RunState::Idle(reader),
         }
+    }
+
+    /// A run over a message of the queue: `len` octets of prefix ++ body from `start` on, not beyond its end.
+    pub fn queued(store: Store<E>, message: &QueuedMessage, start: u64, len: u64) -> BodyRun<E> {
+        let row = message.row();
+        BodyRun::new(store, QUEUE, vec![BodyRange { row, start, len }])
     }
 
     /// Reads the next chunk.

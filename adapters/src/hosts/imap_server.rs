@@ -243,6 +243,7 @@ fn refused(reply: Reply) -> Refused {
         | Reply::Placed { .. }
         | Reply::Flagged { .. }
         | Reply::Expunged { .. }
+        | Reply::Queue(_)
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
         | Reply::Changed { .. } => Refused::Limit("the store gave another answer than was asked for".into()),
@@ -251,7 +252,7 @@ fn refused(reply: Reply) -> Refused {
 
 fn appended(reply: Reply) -> Result<Appended, Refused> {
     match reply {
-        Reply::Placed { lsn, placed } => match placed.as_slice() {
+        Reply::Placed { lsn, placed, .. } => match placed.as_slice() {
             [place] => Ok(Appended {
                 lsn,
                 uid_validity: place.uid_validity,

@@ -1,7 +1,7 @@
 //! A message that is coming in: in memory while it is small, then in a file below `tmp/`.
 //!
 //! A sink that is dropped leaves nothing. What it commits is either inline bytes, or a file that is already durable under its
-//! final name in every account that gets it.
+//! final name in every account that gets it; the queue is one of them.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -11,8 +11,9 @@ use futures_lite::future;
 use pillarbox_core::limits;
 use pillarbox_core::message::intake::{Intake, Taken};
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
+use pillarbox_core::store::queue::{Enqueue, QUEUE, RowChange};
 use pillarbox_core::store::request::{Body, BodyBytes, Placement, Refused, Reply, Request};
-use pillarbox_core::store::{AccountId, layout};
+use pillarbox_core::store::{AccountId, EmailId, layout};
 
 use super::budget::Share;
 use super::store::{Store, directories, random_spool};
@@ -137,6 +138,17 @@ impl<E: Env> Sink<E> {
     /// Commits it to every placement, all or none. Small messages are handed to the committer before this returns; what it
     /// returns must be run to its end for large ones.
     pub fn commit(self, placements: Vec<Placement>, origin: u64) -> impl Future<Output = Reply> + Send + 'static {
+        self.commit_queued(placements, Vec::new(), Vec::new(), origin)
+    }
+
+    /// As [`Sink::commit`], to the queue too, with the rows' changes that it reports ([`Request::Place`]).
+    pub fn commit_queued(
+        self,
+        placements: Vec<Placement>,
+        queued: Vec<Enqueue>,
+        changes: Vec<RowChange>,
+        origin: u64,
+    ) -> impl Future<Output = Reply> + Send + 'static {
         let Sink {
             store,
             intake,
@@ -156,6 +168,9 @@ impl<E: Env> Sink<E> {
                     .insert((*account, layout::email_id(*account, &hash)), digest.clone());
             }
         }
+        let mut names: BTreeSet<(AccountId, EmailId)> = BTreeSet::new();
+        names.extend(accounts.iter().map(|account| (*account, layout::email_id(*account, &hash))));
+        names.extend(queued.iter().map(|one| (QUEUE, layout::queue_email_id(&one.message, &hash))));
         let place = move |bytes| Request::Place {
             body: Body {
                 len: size,
@@ -164,6 +179,8 @@ impl<E: Env> Sink<E> {
                 bytes,
             },
             placements,
+            queued,
+            changes,
             origin,
         };
         let step = match (failed, file) {
@@ -176,8 +193,7 @@ impl<E: Env> Sink<E> {
                     spool,
                     written,
                     rest: memory,
-                    hash,
-                    accounts,
+                    names,
                 },
                 place,
             ),
@@ -209,8 +225,7 @@ struct Large<E: Env> {
     spool: Spool<E>,
     written: u64,
     rest: Vec<u8>,
-    hash: [u8; 32],
-    accounts: BTreeSet<AccountId>,
+    names: BTreeSet<(AccountId, EmailId)>,
 }
 
 impl<E: Env> Large<E> {
@@ -228,9 +243,8 @@ impl<E: Env> Large<E> {
             .await?;
         }
         disk.perform(DiskOp::Sync(path.clone())).await?;
-        for account in &self.accounts {
-            let email = layout::email_id(*account, &self.hash);
-            let (directory, name) = (layout::big_directory(*account, email), layout::big(*account, email));
+        for (account, email) in &self.names {
+            let (directory, name) = (layout::big_directory(*account, *email), layout::big(*account, *email));
             disk.perform(DiskOp::MakeDir(directory.clone())).await?;
             match disk
                 .perform(DiskOp::Link {

@@ -134,6 +134,7 @@ fn committed(reply: &Reply) -> Committed {
         | Reply::Done
         | Reply::Flagged { .. }
         | Reply::Expunged { .. }
+        | Reply::Queue(_)
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
         | Reply::Changed { .. } => Committed::Failed,

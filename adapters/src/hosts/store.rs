@@ -4,6 +4,7 @@
 //! sessions --submit--> inbox --> committer --Ask::Disk--> lanes (one task each) --answers--> inbox
 //!                                    |--Reply--> the submission's future      |--Notify--> Sessions
 //!                                    |--Hold, Release--> bytes not yet in packs
+//!                                    |--Queue--> the queue's runner
 //! ```
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskOp, DiskPath, DiskValue};
+use pillarbox_core::store::queue::QueueEvent;
 use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
 use pillarbox_core::store::{AccountId, layout};
 use pillarbox_core::time::Instant;
@@ -41,6 +43,7 @@ pub struct Store<E: Env> {
     pub(super) budget: Budget,
     pub(super) digests: Arc<Digests>,
     inbox: Sender<Event>,
+    queue_events: Receiver<QueueEvent>,
     held: Arc<Mutex<Held>>,
     space: Arc<Mutex<Option<Space>>>,
     pub(super) durable: Arc<Mutex<std::collections::BTreeSet<DiskPath>>>,
@@ -66,6 +69,7 @@ impl<E: Env> Clone for Store<E> {
             budget: self.budget.clone(),
             digests: self.digests.clone(),
             inbox: self.inbox.clone(),
+            queue_events: self.queue_events.clone(),
             held: self.held.clone(),
             space: self.space.clone(),
             durable: self.durable.clone(),
@@ -94,6 +98,7 @@ impl<E: Env> Store<E> {
     /// Starts the committer and waits for recovery. `None`: it was stopped before that.
     pub async fn start(env: E, settings: Settings, sessions: Arc<Sessions>) -> Option<Started<E>> {
         let (inbox, events) = async_channel::unbounded();
+        let (queue, queue_events) = async_channel::unbounded();
         let (ready, recovered) = async_channel::bounded(1);
         let (ending, ended) = async_channel::bounded(1);
         let store = Store {
@@ -102,6 +107,7 @@ impl<E: Env> Store<E> {
             budget: Budget::new(limits::SINK_MEMORY),
             digests: Arc::new(Digests::new(limits::DIGEST_CACHE)),
             inbox,
+            queue_events,
             held: Arc::default(),
             space: Arc::default(),
             durable: Arc::default(),
@@ -110,6 +116,7 @@ impl<E: Env> Store<E> {
             lanes: [Lane::Ring, Lane::Settle, Lane::Checkpoint].map(|lane| store.lane(lane)),
             store: store.clone(),
             sessions,
+            queue,
             open: BTreeMap::new(),
             next: 0,
             ready: Some(ready),
@@ -135,6 +142,12 @@ impl<E: Env> Store<E> {
                 false => Reply::Refused(Refused::Stopping),
             }
         }
+    }
+
+    /// What happens in the queue, in the order of the records, each when it is durable: first every message that was queued at
+    /// the start, already there when [`Store::start`] returns. For one reader: several share the events.
+    pub fn queue_events(&self) -> Receiver<QueueEvent> {
+        self.queue_events.clone()
     }
 
     /// Asks the committer to finish what is open and to end.
@@ -212,6 +225,7 @@ impl<E: Env> Store<E> {
 struct Task<E: Env> {
     store: Store<E>,
     sessions: Arc<Sessions>,
+    queue: Sender<QueueEvent>,
     lanes: [Sender<(DiskOp, Slot<DiskReply>)>; 3],
     open: BTreeMap<u64, Open>,
     next: u64,
@@ -271,6 +285,8 @@ impl<E: Env> Task<E> {
             | Request::Expunge { .. }
             | Request::Mailboxes(_)
             | Request::Changes { .. }
+            | Request::ChangeQueue { .. }
+            | Request::Queue
             | Request::Unwatch { .. } => None,
         };
         self.open.insert(ticket, Open { reply, watch });
@@ -301,6 +317,8 @@ impl<E: Env> Task<E> {
                     self.unwatch(watch, mailbox);
                 }
             }
+            // The store itself holds the other end.
+            Ask::Queue(event) => _ = self.queue.try_send(event),
             Ask::Hold {
                 account,
                 pack,

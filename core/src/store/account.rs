@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 
 use super::mailbox::Mailbox;
 use super::operation::{NewAccount, Operation};
+use super::queue::QUEUE;
+use super::queue_model::Queue;
 use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
@@ -24,6 +26,9 @@ pub struct Account {
     pub pack: PackEnd,
     /// Up to which record the index file had everything when it was read.
     pub loaded_until: Lsn,
+    /// What waits for other servers: in the account [`QUEUE`] only.
+    pub queue: Queue,
+    made: bool,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     inbox: Option<MailboxId>,
 }
@@ -61,14 +66,16 @@ impl Account {
             last_lsn: Lsn(0),
             pack: PackEnd::default(),
             loaded_until: Lsn(0),
+            queue: Queue::default(),
+            made: false,
             mailboxes: BTreeMap::new(),
             inbox: None,
         }
     }
 
-    /// Whether the record that made it has been applied: every account has an INBOX.
+    /// Whether the record that made it has been applied.
     pub fn is_made(&self) -> bool {
-        self.inbox.is_some()
+        self.made
     }
 
     /// One of its mailboxes.
@@ -139,6 +146,13 @@ impl Account {
                         mailbox.append(lsn, origin, place, copy);
                     }
                 }
+                if id == QUEUE {
+                    for queued in &place.queued {
+                        let body = if place.big { 0 } else { place.body_len };
+                        self.follow(queued.location, queued.entered.prefix.len() as u64 + body);
+                    }
+                    self.queue.apply(lsn, operation);
+                }
             }
             Operation::Flag(flag) => {
                 self.mod_seq = self.mod_seq.max(flag.mod_seq);
@@ -152,10 +166,12 @@ impl Account {
                     mailbox.expunge(lsn, origin, expunge);
                 }
             }
+            Operation::ChangeQueue(_) => self.queue.apply(lsn, operation),
         }
     }
 
     fn make(&mut self, lsn: Lsn, new: &NewAccount) {
+        self.made = true;
         for mailbox in &new.mailboxes {
             let made = Mailbox::new(mailbox.name.clone(), mailbox.special_use, new.uid_validity, self.mod_seq, lsn);
             self.mailboxes.entry(mailbox.mailbox).or_insert(made);
@@ -183,6 +199,9 @@ impl Record for Account {
         self.pack.pack.encode(out);
         self.pack.len.encode(out);
         self.inbox.encode(out);
+        let queued = u32::try_from(self.queue.messages().len()).expect("a queue is below 4 G messages");
+        queued.encode(out);
+        self.queue.messages().for_each(|message| message.encode(out));
         let count = u32::try_from(self.mailboxes.len()).expect("an account has few mailboxes");
         count.encode(out);
         for (id, mailbox) in &self.mailboxes {
@@ -203,6 +222,8 @@ impl Record for Account {
             len: u64::decode(from)?,
         };
         account.inbox = Option::decode(from)?;
+        account.queue = Queue::from_messages(account.last_lsn, Vec::decode(from)?);
+        account.made = true;
         for _ in 0..u32::decode(from)? {
             let id = MailboxId::decode(from)?;
             let (name, special_use) = (MailboxName::decode(from)?, Option::<SpecialUse>::decode(from)?);

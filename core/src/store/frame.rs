@@ -7,11 +7,15 @@
 //!
 //! `len` counts the body; a big body's frame is a *stub*: `big:<len>` in its place, and no body follows. `internal-date` is in
 //! seconds since 1970, `flags` a number, `crc32c` the body's, in hexadecimal.
+//!
+//! In the queue's packs `uid` is 0 and the queue's id of the message stands in place of the mailbox: they say what was sent, not to
+//! whom, so the queue's rows cannot be rebuilt from them.
 
 use alloc::format;
 use alloc::string::String;
 
-use super::operation::{Copied, Place};
+use super::MailboxId;
+use super::operation::{Copied, Place, Queued};
 
 /// The text line of a copy's frame, with its CRLF.
 pub fn line(place: &Place, copy: &Copied) -> String {
@@ -25,6 +29,20 @@ pub fn line(place: &Place, copy: &Copied) -> String {
         copy.email_id,
         copy.internal_date.seconds(),
         copy.flags,
+        place.body_crc
+    )
+}
+
+/// The text line of a queued message's frame, with its CRLF.
+pub fn queued_line(place: &Place, queued: &Queued) -> String {
+    let big = if place.big { "big:" } else { "" };
+    let id = MailboxId(u128::from(queued.id.0).to_be_bytes());
+    format!(
+        "@M1 {big}{} {} 0 {id} {} {} 0 {:08x}\r\n",
+        place.body_len,
+        queued.entered.prefix.len(),
+        queued.email_id,
+        queued.entered.arrived.seconds(),
         place.body_crc
     )
 }

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::queue::{Enqueue, QUEUE, QueueId, RowChange};
 use super::ranges::UidRanges;
 use super::request::{FlagHow, NewMailbox};
 use super::{AccountId, EmailId, Flags, Location, MailboxId, MailboxKey, ModSeq, Uid};
@@ -19,6 +20,8 @@ pub enum Operation {
     Flag(Flag),
     /// Messages go.
     Expunge(Expunge),
+    /// Rows of the queue change; all of them exist and are not over.
+    ChangeQueue(Vec<RowChange>),
 }
 
 /// A new account with its first mailboxes.
@@ -45,6 +48,23 @@ pub struct Place {
     pub big: bool,
     /// Where it goes.
     pub copies: Vec<Copied>,
+    /// How it enters the queue.
+    pub queued: Vec<Queued>,
+    /// Rows of the queue that change with it: a report, and the failures that it reports.
+    pub changes: Vec<RowChange>,
+}
+
+/// One entry of a message into the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// Its id.
+    pub id: QueueId,
+    /// What entered.
+    pub entered: Arc<Enqueue>,
+    /// The body's id in the queue.
+    pub email_id: EmailId,
+    /// Where its bytes will lie.
+    pub location: Location,
 }
 
 /// One copy of a message.
@@ -107,12 +127,23 @@ impl Operation {
             Operation::Account(new) => alloc::vec![new.account],
             Operation::Place(place) => {
                 let mut accounts: Vec<AccountId> = place.copies.iter().map(|copy| copy.mailbox.account).collect();
+                accounts.extend(place.is_of_queue().then_some(QUEUE));
                 accounts.sort_unstable();
                 accounts.dedup();
                 accounts
             }
             Operation::Flag(flag) => alloc::vec![flag.mailbox.account],
             Operation::Expunge(expunge) => alloc::vec![expunge.mailbox.account],
+            Operation::ChangeQueue(_) => alloc::vec![QUEUE],
+        }
+    }
+
+    /// The rows of the queue that it changes.
+    pub fn row_changes(&self) -> &[RowChange] {
+        match self {
+            Operation::Place(place) => &place.changes,
+            Operation::ChangeQueue(changes) => changes,
+            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => &[],
         }
     }
 
@@ -120,16 +151,30 @@ impl Operation {
     pub fn for_account(&self, account: AccountId) -> Operation {
         match self {
             Operation::Place(place) => {
-                let copies = place
-                    .copies
-                    .iter()
-                    .filter(|copy| copy.mailbox.account == account)
-                    .cloned()
-                    .collect();
-                Operation::Place(Place { copies, ..place.clone() })
+                let copies = place.copies.iter().filter(|copy| copy.mailbox.account == account);
+                let (queued, changes) = match account {
+                    QUEUE => (place.queued.clone(), place.changes.clone()),
+                    _ => (Vec::new(), Vec::new()),
+                };
+                Operation::Place(Place {
+                    body_len: place.body_len,
+                    body_crc: place.body_crc,
+                    body_hash: place.body_hash,
+                    big: place.big,
+                    copies: copies.cloned().collect(),
+                    queued,
+                    changes,
+                })
             }
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => self.clone(),
+            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) | Operation::ChangeQueue(_) => self.clone(),
         }
+    }
+}
+
+impl Place {
+    /// Whether the queue is concerned.
+    pub fn is_of_queue(&self) -> bool {
+        !self.queued.is_empty() || !self.changes.is_empty()
     }
 }
 
@@ -138,7 +183,7 @@ pub fn inbox(mailboxes: &[NewMailbox]) -> Option<MailboxId> {
     mailboxes.first().map(|new| new.mailbox)
 }
 
-crate::record_enum!(Operation { 1 => Account(new), 2 => Place(place), 3 => Flag(flag), 4 => Expunge(expunge) });
+crate::record_enum!(Operation { 1 => Account(new), 2 => Place(place), 3 => Flag(flag), 4 => Expunge(expunge), 5 => ChangeQueue(changes) });
 crate::record_struct!(NewAccount {
     account,
     uid_validity,
@@ -149,7 +194,15 @@ crate::record_struct!(Place {
     body_crc,
     body_hash,
     big,
-    copies
+    copies,
+    queued,
+    changes
+});
+crate::record_struct!(Queued {
+    id,
+    entered,
+    email_id,
+    location
 });
 crate::record_struct!(Copied {
     mailbox,

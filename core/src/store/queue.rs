@@ -7,7 +7,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{AccountId, Location};
+use super::operation::{Place, Queued};
+use super::version::Row;
+use super::{AccountId, Flags, KeywordBits, Location, ModSeq, Uid};
 use crate::address::{Mailbox, ReversePath};
 use crate::time::UnixTime;
 
@@ -22,7 +24,7 @@ crate::record_struct_tuple!(QueueId);
 /// A message that enters the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enqueue {
-    /// The message's one id (17 characters), for people and logs.
+    /// The message's one id (17 characters), for people and logs. Never used for another message: a large body's name has it.
     pub message: Arc<str>,
     /// The account that handed it in; `None`: it came from outside, or is a report of ours.
     pub submitter: Option<AccountId>,
@@ -162,6 +164,74 @@ pub struct Said {
     pub by: Option<Arc<str>>,
 }
 
+/// What happened in the queue, in the order of its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueEvent {
+    /// A message is in the queue: it came, or it was there when the store started.
+    Entered(Arc<QueuedMessage>),
+    /// A row changed.
+    Changed(RowChange),
+}
+
+impl QueuedMessage {
+    /// A message as it enters.
+    pub fn new(place: &Place, queued: &Queued) -> QueuedMessage {
+        let row = QueueRow {
+            state: RowState::Waiting(queued.entered.arrived),
+            attempts: 0,
+            delay_reported: false,
+            said: None,
+        };
+        QueuedMessage {
+            id: queued.id,
+            entered: queued.entered.clone(),
+            body_len: place.body_len,
+            body_crc: place.body_crc,
+            location: queued.location,
+            email_id: queued.email_id,
+            rows: alloc::vec![row; queued.entered.recipients.len()],
+        }
+    }
+
+    /// Makes a change of one of its rows, if that is there and not over; whether it was made.
+    pub fn change(&mut self, change: &RowChange) -> bool {
+        let row = self.rows.get_mut(change.recipient as usize);
+        let Some(row) = row.filter(|row| !row.state.is_over()) else {
+            return false;
+        };
+        row.state = change.state;
+        row.attempts = row.attempts.saturating_add(u32::from(change.attempted));
+        row.delay_reported |= change.delay_reported;
+        if change.said.is_some() {
+            row.said.clone_from(&change.said);
+        }
+        true
+    }
+
+    /// Whether nothing more happens to any of its rows: it has left the queue.
+    pub fn is_over(&self) -> bool {
+        self.rows.iter().all(|row| row.state.is_over())
+    }
+
+    /// It as a row of a mailbox, so that its bytes are read as those of any other message: whose account is [`QUEUE`].
+    pub fn row(&self) -> Row {
+        let prefix = self.entered.prefix.len();
+        Row {
+            uid: Uid(0),
+            size: u32::try_from(self.body_len + prefix as u64).unwrap_or(u32::MAX),
+            prefix: u16::try_from(prefix).unwrap_or(u16::MAX),
+            internal_date: self.entered.arrived,
+            save_date: self.entered.arrived,
+            email_id: self.email_id,
+            location: self.location,
+            crc: self.body_crc,
+            flags: Flags(0),
+            keywords: KeywordBits(0),
+            mod_seq: ModSeq(0),
+        }
+    }
+}
+
 /// One durable change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowChange {
@@ -216,6 +286,7 @@ crate::record_struct!(QueueRow {
     delay_reported,
     said
 });
+crate::record_enum!(QueueEvent { 0 => Entered(message), 1 => Changed(change) });
 crate::record_enum!(RowState { 0 => Waiting(due), 1 => Held, 2 => Relayed, 3 => Failed, 4 => Cancelled });
 crate::record_struct!(Said { code, status, text, by });
 crate::record_struct!(RowChange {

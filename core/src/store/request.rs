@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::queue::{Enqueue, QueueId, QueuedMessage, RowChange};
 use super::version::{Changes, Version};
 use super::{AccountId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, SpecialUse, Uid};
 use crate::time::UnixTime;
@@ -30,12 +31,21 @@ pub enum Request {
         /// Their UIDVALIDITY (seconds since 1970).
         uid_validity: u32,
     },
-    /// Effect: one message into one or more mailboxes, all or none. -> `Placed`
+    /// Effect: one message into some mailboxes and into the queue, and changes of the queue's rows: all or none, in one record.
+    /// -> `Placed`
+    ///
+    /// With `changes` the message is a report of them (RFC 3464): it is taken even when the disk has no room for new mail, and
+    /// changes that come too late are skipped as by `ChangeQueue`. When all of them are, there is nothing to report: nothing is
+    /// done, and `placed` and `queued` are empty.
     Place {
         /// The body as received.
         body: Body,
-        /// Where to.
+        /// Which mailboxes; may be empty.
         placements: Vec<Placement>,
+        /// How it enters the queue; may be empty, at most 255. Each has a recipient.
+        queued: Vec<Enqueue>,
+        /// What it reports.
+        changes: Vec<RowChange>,
         /// Who asks (a session's number; 0 = none).
         origin: u64,
     },
@@ -61,6 +71,17 @@ pub enum Request {
         /// Who asks.
         origin: u64,
     },
+    /// Effect: changes rows of the queue, in one record. -> `Done`
+    ///
+    /// A change of a message or recipient that is not (or no longer) there, or of a row that is over, is skipped: an attempt and
+    /// the operator may both be about to change it, and the first one counts. What was done is told by `Ask::Queue`. Refused with
+    /// `Limit` when they do not fit one record (1 MiB): the host divides them.
+    ChangeQueue {
+        /// In this order.
+        changes: Vec<RowChange>,
+    },
+    /// Query: every message of the queue that has a row that is not over, as it is committed. -> `Queue`
+    Queue,
     /// Query: the account's mailboxes. -> `Mailboxes`
     Mailboxes(AccountId),
     /// Query: opens a mailbox and, in the same step, watches it from this version on. -> `Selected`
@@ -121,7 +142,8 @@ pub struct Body {
 pub enum BodyBytes {
     /// In memory: rides in the journal record.
     Inline(Arc<[u8]>),
-    /// Already durable as `big/<dd>/<email id>.eml` of every account of the placements.
+    /// Already durable as `big/<dd>/<email id>.eml` of every account of the placements, and, for each entry into the queue, in
+    /// the queue's account under [`super::layout::queue_email_id`].
     Big,
 }
 
@@ -186,6 +208,8 @@ pub enum Reply {
         lsn: Lsn,
         /// In the order of the placements.
         placed: Vec<Placed>,
+        /// In the order of the entries into the queue.
+        queued: Vec<QueueId>,
     },
     /// Flags are changed.
     Flagged {
@@ -199,6 +223,8 @@ pub enum Reply {
         /// The record (or the newest, when there were none).
         lsn: Lsn,
     },
+    /// The queue, by id.
+    Queue(Vec<Arc<QueuedMessage>>),
     /// The account's mailboxes, by name.
     Mailboxes(Arc<[ListedMailbox]>),
     /// The opened mailbox.

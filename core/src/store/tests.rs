@@ -6,6 +6,7 @@ use alloc::{format, vec};
 
 use proptest::prelude::*;
 
+use super::account::Account;
 use super::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use super::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 use super::frame;
@@ -13,13 +14,18 @@ use super::journal::checkpoint::{Checkpoint, SLOT};
 use super::journal::record::{self, HEADER};
 use super::journal::scan::Scan;
 use super::mailbox::Mailbox;
-use super::operation::{Copied, Expunge, Flag, Place};
+use super::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place, Queued};
+use super::queue::{
+    Enqueue, Notify, QUEUE, QueueEvent, QueueId, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes,
+};
+use super::queue_model::Queue;
 use super::ranges::UidRanges;
 use super::request::{
     Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placed, Placement, Refused, Reply, Request, Submission, Where,
 };
 use super::version::{CHUNK_ROWS, ChangeKind, Changes};
 use super::*;
+use crate::address::{Mailbox as Address, ReversePath};
 use crate::bytes::crc::crc32c;
 use crate::limits;
 use crate::machine::Slots;
@@ -38,6 +44,133 @@ fn same<T: Record + PartialEq + core::fmt::Debug>(value: &T) {
     for cut in 0..bytes.len() {
         assert!(T::from_record(&bytes[..cut]).is_err(), "{value:?} cut at {cut}");
     }
+}
+
+fn enqueue() -> Enqueue {
+    let recipient = |address: &str| QueuedRecipient {
+        address: Address::parse(address, false).expect("an address"),
+        original: Some("rfc822;b@two.test".into()),
+        notify: Notify::FAILURE,
+    };
+    Enqueue {
+        message: "01h0000000abcdefg".into(),
+        submitter: Some(AccountId([4; 16])),
+        reverse_path: ReversePath::Null,
+        reportable: true,
+        prefix: b"Received: here\r\n".as_slice().into(),
+        arrived: UnixTime(1000),
+        expires: UnixTime(2000),
+        wishes: Wishes {
+            ret_full: true,
+            envelope_id: Some("e".into()),
+            eight_bit: true,
+            utf8: false,
+        },
+        recipients: vec![recipient("a@one.test"), recipient("b@two.test")],
+    }
+}
+
+fn row_change() -> RowChange {
+    RowChange {
+        id: QueueId(0x301),
+        recipient: 1,
+        state: RowState::Failed,
+        attempted: true,
+        delay_reported: false,
+        said: Some(Arc::new(Said {
+            code: 550,
+            status: [5, 1, 1],
+            text: "no such user".into(),
+            by: Some("mx.two.test".into()),
+        })),
+    }
+}
+
+fn queued_place() -> Place {
+    Place {
+        body_len: 3,
+        body_crc: crc32c(b"abc"),
+        body_hash: [9; 32],
+        big: true,
+        copies: vec![],
+        queued: vec![Queued {
+            id: QueueId(0x301),
+            entered: Arc::new(enqueue()),
+            email_id: EmailId([5; 16]),
+            location: Location::Big { pack: 2, offset: 7 },
+        }],
+        changes: vec![row_change()],
+    }
+}
+
+fn queued_message() -> QueuedMessage {
+    let place = queued_place();
+    QueuedMessage::new(&place, &place.queued[0])
+}
+
+#[test]
+fn the_queue_is_recorded() {
+    same(&Operation::Place(queued_place()));
+    same(&Operation::ChangeQueue(vec![row_change()]));
+    same(&Ask::Queue(QueueEvent::Entered(Arc::new(queued_message()))));
+    same(&Ask::Queue(QueueEvent::Changed(row_change())));
+    let mut account = Account::new(QUEUE);
+    let new = NewAccount {
+        account: QUEUE,
+        uid_validity: 0,
+        mailboxes: vec![],
+    };
+    account.apply(Lsn(1), 0, &Operation::Account(new));
+    account.apply(Lsn(3), 0, &Operation::Place(queued_place()));
+    let read = Account::from_record(&account.to_record()).expect("a snapshot");
+    assert!(read.is_made());
+    assert!(read.queue.messages().eq(account.queue.messages()));
+    assert!(read.queue.needs_pack(2) && read.queue.needs_big(EmailId([5; 16])));
+    assert_eq!(read.pack, account.pack);
+}
+
+/// A row that is over stays as it is; a message whose rows all are is no longer in the queue, and its files go when a checkpoint
+/// covers that.
+#[test]
+fn a_row_ends_once() {
+    let place = Place {
+        changes: vec![],
+        ..queued_place()
+    };
+    let mut queue = Queue::default();
+    queue.apply(Lsn(3), &Operation::Place(place));
+    let id = QueueId(0x301);
+    let change = |recipient, state| RowChange {
+        recipient,
+        state,
+        ..row_change()
+    };
+    queue.apply(Lsn(4), &Operation::ChangeQueue(vec![change(1, RowState::Relayed)]));
+    queue.apply(
+        Lsn(5),
+        &Operation::ChangeQueue(vec![
+            change(1, RowState::Failed),
+            change(0, RowState::Held),
+            change(2, RowState::Failed),
+        ]),
+    );
+    let rows: Vec<RowState> = queue
+        .message(id)
+        .expect("it is open")
+        .rows
+        .iter()
+        .map(|row| row.state)
+        .collect();
+    assert_eq!(rows, [RowState::Held, RowState::Relayed]);
+    queue.apply(Lsn(6), &Operation::ChangeQueue(vec![change(0, RowState::Cancelled)]));
+    assert!(queue.message(id).is_none());
+    assert_eq!(queue.take_unneeded(3, Lsn(5)), (vec![], vec![]));
+    assert_eq!(
+        queue.take_unneeded(2, Lsn(6)),
+        (vec![], vec![EmailId([5; 16])]),
+        "the pack is not sealed"
+    );
+    assert_eq!(queue.take_unneeded(3, Lsn(6)), (vec![2], vec![]));
 }
 
 #[test]
@@ -68,6 +201,8 @@ fn what_the_committer_hears_and_says_is_recorded() {
                 internal_date: UnixTime(-5),
                 save_date: UnixTime(5),
             }],
+            queued: vec![enqueue()],
+            changes: vec![row_change()],
             origin: 4,
         },
         Request::SetFlags {
@@ -86,6 +221,10 @@ fn what_the_committer_hears_and_says_is_recorded() {
             uids: None,
             origin: 1,
         },
+        Request::ChangeQueue {
+            changes: vec![row_change()],
+        },
+        Request::Queue,
         Request::Mailboxes(AccountId([3; 16])),
         Request::Select {
             account: AccountId([1; 16]),
@@ -120,6 +259,7 @@ fn what_the_committer_hears_and_says_is_recorded() {
                 uid: Uid(1),
                 location: Location::Big { pack: 1, offset: 2 },
             }],
+            queued: vec![QueueId(256)],
         },
         Reply::Flagged {
             lsn: Lsn(2),
@@ -133,6 +273,7 @@ fn what_the_committer_hears_and_says_is_recorded() {
             changes: Changes::Diff(version),
             recent_from: Uid(1),
         },
+        Reply::Queue(vec![Arc::new(queued_message())]),
         Reply::Refused(Refused::Limit("large".into())),
     ];
     for reply in replies {
@@ -307,6 +448,8 @@ fn arrival(uid: u32) -> (Place, Copied) {
         body_hash: [0; 32],
         big: false,
         copies: vec![],
+        queued: vec![],
+        changes: vec![],
     };
     let copy = Copied {
         mailbox: key(),

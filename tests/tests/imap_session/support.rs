@@ -83,6 +83,8 @@ impl Store {
             body_hash: taken.hash,
             big: false,
             copies: Vec::new(),
+            queued: Vec::new(),
+            changes: Vec::new(),
         };
         self.messages.push([prefix, body].concat());
         self.mailbox.append(lsn, origin, &place, &copy);

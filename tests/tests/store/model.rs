@@ -149,7 +149,12 @@ impl Model {
                 }
                 Outcome::Expunged
             }
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => {
+            Request::ChangeQueue { .. } => Outcome::Done,
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => {
                 panic!("queries change nothing")
             }
         }

@@ -57,6 +57,8 @@ pub(super) fn simple(account: AccountId, body: &[u8]) -> Wanted {
     let request = Request::Place {
         body,
         placements: vec![placement],
+        queued: Vec::new(),
+        changes: Vec::new(),
         origin: 0,
     };
     Wanted { request, big: None }
@@ -151,6 +153,8 @@ fn place(rng: &mut Rng, acknowledged: &Model, made: &[AccountId], sizes: Sizes, 
         request: Request::Place {
             body,
             placements,
+            queued: Vec::new(),
+            changes: Vec::new(),
             origin: rng.below(4),
         },
         big: big.then_some(bytes),

@@ -295,6 +295,7 @@ impl World {
                 let session = session.ok_or("a notice for nobody")?;
                 session.notified(mailbox, lsn)
             }
+            Ask::Queue(_) => Ok(()),
             Ask::Hold {
                 account,
                 pack,

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 
 use crate::machine::Slot;
 use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::queue::QueueEvent;
 use crate::store::request::{Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 
@@ -20,7 +21,7 @@ pub enum Ask {
         /// For the outcome.
         then: Slot<DiskReply>,
     },
-    /// Recovery is done: sessions may start. Given once. No answer.
+    /// Recovery is done: sessions may start. Given once, behind `Queue(Entered)` for every message that is queued. No answer.
     Ready(Recovered),
     /// The reply to a submission. No answer.
     Reply {
@@ -38,6 +39,8 @@ pub enum Ask {
         /// Its newest record.
         lsn: Lsn,
     },
+    /// Something happened in the queue: told in the order of the records, when each is durable. No answer.
+    Queue(QueueEvent),
     /// Keep these bytes and serve reads of this place from them until `Release`: they are durable in the journal but may not
     /// be in the pack yet. Given before the message is published. No answer.
     Hold {

@@ -13,7 +13,8 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
-use crate::store::operation::Operation;
+use crate::store::operation::{NewAccount, Operation};
+use crate::store::queue::{QUEUE, QueueEvent, QueueId, QueuedMessage};
 use crate::store::request::{Refused, Reply, Request, Submission};
 use crate::store::{AccountId, Location, Lsn, MailboxKey};
 
@@ -113,6 +114,39 @@ impl Committer {
             }
             return;
         }
+        self.write_batch(batch, parts, octets);
+    }
+
+    /// Makes the queue's account in a new store: a record like any other, with nobody who waits for its reply.
+    pub(super) fn make_queue(&mut self) {
+        let operation = Operation::Account(NewAccount {
+            account: QUEUE,
+            uid_validity: 0,
+            mailboxes: Vec::new(),
+        });
+        let lsn = self.ring.next_lsn();
+        let place = Place {
+            lsn,
+            batch: lsn,
+            epoch: self.ring.epoch(),
+        };
+        let parts = record::encode(place, &operation.to_record(), None);
+        let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        self.apply(lsn, 0, &operation);
+        let made = Recorded {
+            lsn,
+            operation,
+            body: None,
+        };
+        let batch = Batch {
+            segment: 0,
+            records: alloc::vec![made],
+            replies: Vec::new(),
+        };
+        self.write_batch(batch, parts, octets);
+    }
+
+    fn write_batch(&mut self, mut batch: Batch, parts: Vec<Arc<[u8]>>, octets: u64) {
         let (segment, offset) = self.ring.take(octets);
         batch.segment = segment;
         self.batch = Some(batch);
@@ -143,6 +177,7 @@ impl Committer {
         }
         let batch = self.batch.take().expect("a batch is in flight");
         let mut touched: BTreeSet<MailboxKey> = BTreeSet::new();
+        let mut queue: BTreeSet<QueueId> = BTreeSet::new();
         for recorded in batch.records {
             self.hold(&recorded);
             match &recorded.operation {
@@ -158,7 +193,9 @@ impl Committer {
                 Operation::Place(place) => touched.extend(place.copies.iter().map(|copy| copy.mailbox)),
                 Operation::Flag(flag) => _ = touched.insert(flag.mailbox),
                 Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
+                Operation::ChangeQueue(_) => {}
             }
+            self.tell_of_queue(&recorded.operation, &mut queue);
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
         }
         for mailbox in &touched {
@@ -166,6 +203,9 @@ impl Committer {
             if let Some(model) = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
                 model.publish();
             }
+        }
+        if let Some(entry) = self.accounts.get_mut(&QUEUE).filter(|_| !queue.is_empty()) {
+            entry.account.queue.publish(&queue);
         }
         for (ticket, reply) in batch.replies {
             self.reply(ticket, reply);
@@ -181,6 +221,21 @@ impl Committer {
         self.settling.wait_for_more(self.now.instant);
     }
 
+    /// Tells what a durable record did to the queue, and notes which messages it concerned.
+    fn tell_of_queue(&mut self, operation: &Operation, concerned: &mut BTreeSet<QueueId>) {
+        if let Operation::Place(place) = operation {
+            for queued in &place.queued {
+                concerned.insert(queued.id);
+                let message = Arc::new(QueuedMessage::new(place, queued));
+                self.outbox.push_back(Ask::Queue(QueueEvent::Entered(message)));
+            }
+        }
+        for change in operation.row_changes() {
+            concerned.insert(change.id);
+            self.outbox.push_back(Ask::Queue(QueueEvent::Changed(change.clone())));
+        }
+    }
+
     /// New mail does not wait for a disk that has no room (R11); everything else does, and goes on when there is room.
     fn refuse_mail_while_full(&mut self) {
         if self.space.enough {
@@ -188,7 +243,7 @@ impl Committer {
         }
         let (mail, rest) = core::mem::take(&mut self.waiting)
             .into_iter()
-            .partition(|submission| matches!(submission.request, Request::Place { .. }));
+            .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
         for Submission { ticket, .. } in mail {
@@ -213,14 +268,19 @@ impl Committer {
         let Operation::Place(place) = &recorded.operation else {
             return;
         };
-        for copy in &place.copies {
-            let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
+        let copies = place
+            .copies
+            .iter()
+            .map(|copy| (copy.mailbox.account, copy.location, &copy.prefix));
+        let queued = place.queued.iter().map(|one| (QUEUE, one.location, &one.entered.prefix));
+        for (account, location, prefix) in copies.chain(queued) {
+            let (account, pack, offset) = spot(account, location);
             let body = recorded.body.clone().unwrap_or_else(|| Arc::new([]));
             self.outbox.push_back(Ask::Hold {
                 account,
                 pack,
                 offset,
-                prefix: copy.prefix.clone(),
+                prefix: prefix.clone(),
                 body,
             });
         }

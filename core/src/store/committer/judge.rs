@@ -1,14 +1,16 @@
 //! Judging: a request becomes an operation that cannot fail, or is refused with nothing done.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Committer;
 use crate::limits;
+use crate::record::Record;
 use crate::store::journal::record;
-use crate::store::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place};
+use crate::store::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place, Queued};
+use crate::store::queue::{Enqueue, QUEUE, QueueId, RowChange};
 use crate::store::ranges::UidRanges;
 use crate::store::request::{Body, BodyBytes, FlagChange, FlagHow, Placed, Placement, Refused, Reply, Request, Where};
 use crate::store::version::Row;
@@ -28,6 +30,11 @@ pub(super) enum Judged {
     },
 }
 
+/// Octets of recorded changes.
+fn sizes(changes: &[RowChange]) -> usize {
+    changes.iter().map(|change| change.to_record().len()).sum()
+}
+
 fn refused(why: Refused) -> Judged {
     Judged::Reply(Reply::Refused(why))
 }
@@ -40,21 +47,33 @@ impl Committer {
             Request::CreateAccount { mailboxes, .. } => {
                 (128 + mailboxes.iter().map(|new| 64 + new.name.0.len()).sum::<usize>(), 0)
             }
-            Request::Place { body, placements, .. } => {
+            Request::Place {
+                body,
+                placements,
+                queued,
+                changes,
+                ..
+            } => {
                 let copies = placements.iter().map(|one| 160 + one.prefix.len() + text(&one.keywords));
                 let inline = if let BodyBytes::Inline(bytes) = &body.bytes {
                     bytes.len()
                 } else {
                     0
                 };
-                (128 + copies.sum::<usize>(), inline)
+                let queued = queued.iter().map(|one| 64 + one.to_record().len()).sum::<usize>();
+                (128 + copies.sum::<usize>() + queued + sizes(changes), inline)
             }
             Request::SetFlags { uids, change, .. } => (128 + uids.len() * 8 + text(&change.keywords), 0),
             Request::Expunge { mailbox, uids, .. } => {
                 let rows = uids.as_ref().map_or_else(|| self.exists(*mailbox), |uids| uids.len());
                 (128 + rows * 8, 0)
             }
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => (0, 0),
+            Request::ChangeQueue { changes } => (128 + sizes(changes), 0),
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => (0, 0),
         };
         record::size(payload, body) as u64
     }
@@ -90,8 +109,24 @@ impl Committer {
             Request::Place {
                 body,
                 placements,
+                queued,
+                changes,
                 origin,
-            } => self.judge_place(&body, placements, origin),
+            } => {
+                if changes.is_empty() {
+                    return self.judge_place(&body, placements, queued, changes, origin);
+                }
+                let changes = self.effective(changes);
+                if changes.is_empty() {
+                    let lsn = self.ring.last_lsn();
+                    return Judged::Reply(Reply::Placed {
+                        lsn,
+                        placed: Vec::new(),
+                        queued: Vec::new(),
+                    });
+                }
+                self.judge_place(&body, placements, queued, changes, origin)
+            }
             Request::SetFlags {
                 mailbox,
                 uids,
@@ -100,14 +135,52 @@ impl Committer {
                 origin,
             } => self.judge_flags(mailbox, &uids, &change, unchanged_since, origin),
             Request::Expunge { mailbox, uids, origin } => self.judge_expunge(mailbox, uids.as_deref(), origin),
-            Request::Mailboxes(_) | Request::Select { .. } | Request::Changes { .. } | Request::Unwatch { .. } => {
-                unreachable!("queries do not wait")
+            Request::ChangeQueue { changes } => {
+                let changes = self.effective(changes);
+                if changes.is_empty() {
+                    return Judged::Reply(Reply::Done);
+                }
+                Judged::Record {
+                    operation: Operation::ChangeQueue(changes),
+                    body: None,
+                    origin: 0,
+                    reply: Box::new(|_| Reply::Done),
+                }
             }
+            Request::Mailboxes(_)
+            | Request::Select { .. }
+            | Request::Changes { .. }
+            | Request::Unwatch { .. }
+            | Request::Queue => unreachable!("queries do not wait"),
         }
     }
 
-    fn judge_place(&mut self, body: &Body, placements: Vec<Placement>, origin: u64) -> Judged {
-        if !self.space.enough {
+    /// Those changes of the queue's rows that do not come too late.
+    fn effective(&self, changes: Vec<RowChange>) -> Vec<RowChange> {
+        let queue = self.accounts.get(&QUEUE).map(|entry| &entry.account.queue);
+        let mut over: BTreeSet<(QueueId, u32)> = BTreeSet::new(); // by a change before it
+        let is_open = |change: &RowChange| {
+            let row = (change.id, change.recipient);
+            let message = queue.and_then(|queue| queue.message(change.id));
+            let known = message.and_then(|message| message.rows.get(change.recipient as usize));
+            let open = known.is_some_and(|row| !row.state.is_over()) && !over.contains(&row);
+            if open && change.state.is_over() {
+                over.insert(row);
+            }
+            open
+        };
+        changes.into_iter().filter(is_open).collect()
+    }
+
+    fn judge_place(
+        &mut self,
+        body: &Body,
+        placements: Vec<Placement>,
+        queued: Vec<Enqueue>,
+        changes: Vec<RowChange>,
+        origin: u64,
+    ) -> Judged {
+        if !self.space.enough && changes.is_empty() {
             return refused(Refused::DiskFull);
         }
         let inline = match &body.bytes {
@@ -132,12 +205,20 @@ impl Committer {
                 return refused(Refused::Limit("the mailbox or the trace fields are at their limit".into()));
             }
         }
+        let fits = |one: &Enqueue| !one.recipients.is_empty() && one.prefix.len() <= limits::PREFIX;
+        if queued.len() > limits::QUEUED_OF_A_RECORD || !queued.iter().all(fits) {
+            return refused(Refused::Limit(
+                "an entry into the queue is over a limit, or has no recipient".into(),
+            ));
+        }
         let mut place = Place {
             body_len: body.len,
             body_crc: body.crc,
             body_hash: body.hash,
             big: inline.is_none(),
             copies: Vec::with_capacity(placements.len()),
+            queued: Vec::with_capacity(queued.len()),
+            changes,
         };
         let mut next: BTreeMap<MailboxKey, Uid> = BTreeMap::new();
         let mut placed = Vec::with_capacity(placements.len());
@@ -146,13 +227,46 @@ impl Committer {
             place.copies.push(copy);
             placed.push(at);
         }
+        for one in queued {
+            let entry = self.enqueue(&place, one);
+            place.queued.push(entry);
+        }
+        let queued: Vec<QueueId> = place.queued.iter().map(|one| one.id).collect();
         let operation = Operation::Place(place);
         Judged::Record {
             operation,
             body: inline,
             origin,
-            reply: Box::new(move |lsn| Reply::Placed { lsn, placed }),
+            reply: Box::new(move |lsn| Reply::Placed { lsn, placed, queued }),
         }
+    }
+
+    /// Gives one entry into the queue its id, by the record that it will be in, and its place in the queue's pack.
+    fn enqueue(&mut self, place: &Place, entered: Enqueue) -> Queued {
+        let id = QueueId(self.ring.peek_lsn().0 << 8 | place.queued.len() as u64);
+        let mut queued = Queued {
+            id,
+            email_id: layout::queue_email_id(&entered.message, &place.body_hash),
+            entered: Arc::new(entered),
+            location: Location::Pack { pack: 0, offset: 0 },
+        };
+        let line = frame::queued_line(place, &queued).len() as u64;
+        let body = if place.big { 0 } else { place.body_len };
+        let octets = line + queued.entered.prefix.len() as u64 + body + 2;
+        let account = &mut self
+            .accounts
+            .get_mut(&QUEUE)
+            .expect("it is made before the first request")
+            .account;
+        let sealed_at = self.settings.pack_bytes.min(limits::QUEUE_PACK_BYTES);
+        let at = account.pack.take(octets, sealed_at);
+        let (pack, offset) = (at.pack, at.len + line);
+        queued.location = if place.big {
+            Location::Big { pack, offset }
+        } else {
+            Location::Pack { pack, offset }
+        };
+        queued
     }
 
     /// Gives one copy its UID, MODSEQ and place in the account's pack.

@@ -21,6 +21,10 @@
 //! * **A start builds on nothing that may be in the kernel's memory only.** The newest checkpoint and the last batch are written and
 //!   synced again before they are replayed; anything unreadable that must be there stops the start, with a text that says what.
 //!
+//! * **The queue is an account too** ([`QUEUE`]), made when it is missing, before the store is ready. A pack of it is removed when
+//!   it is sealed, no message in it is open, and a checkpoint covers the record that made it so; a message that stays long keeps
+//!   its whole pack.
+//!
 //! Not in this version: every account's index is held in memory and loaded at start (no eviction, no columns on disk); an index
 //! that is lost is not rebuilt from the packs, but refused; packs are never compacted and expunged bodies never removed; there is
 //! no scrub and no quota; a store that cannot settle at its start (a full disk) is not ready until it can.
@@ -49,6 +53,7 @@ use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::store::account::Account;
 use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::queue::{QUEUE, QueueEvent};
 use crate::store::request::{Refused, Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 use crate::time::{Instant, Now};
@@ -295,6 +300,7 @@ impl Committer {
         }
         for entry in self.accounts.values_mut() {
             entry.visible = true;
+            entry.account.queue.publish_all();
             for mailbox in entry.account.mailboxes_mut() {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
@@ -322,8 +328,12 @@ impl Committer {
             Phase::Booting(_) | Phase::Stopped | Phase::Failed => {}
             Phase::Recovering => {
                 self.begin_checkpoint();
-                if self.checkpointing.idle() && !self.checkpointing.wanted {
+                if self.batch.is_none() && self.checkpointing.idle() && !self.checkpointing.wanted {
+                    if !self.accounts.contains_key(&QUEUE) {
+                        return self.make_queue();
+                    }
                     self.phase = Phase::Running;
+                    self.tell_of_queued();
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();
                     for early in core::mem::take(&mut self.waiting) {
@@ -353,6 +363,14 @@ impl Committer {
                 }
             }
         }
+    }
+
+    /// Every message that is queued at the start.
+    fn tell_of_queued(&mut self) {
+        let Some(entry) = self.accounts.get(&QUEUE) else { return };
+        let queued = entry.account.queue.messages().cloned();
+        self.outbox
+            .extend(queued.map(|message| Ask::Queue(QueueEvent::Entered(message))));
     }
 
     /// The end of a clean stop: who still waits is told.

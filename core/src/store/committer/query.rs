@@ -2,6 +2,7 @@
 
 use super::Committer;
 use crate::store::MailboxKey;
+use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Request, Selected, Submission, Where};
 
 impl Committer {
@@ -10,7 +11,7 @@ impl Committer {
         let ticket = submission.ticket;
         let reply = match submission.request {
             Request::Mailboxes(account) => match self.accounts.get(&account) {
-                Some(entry) if entry.visible => Reply::Mailboxes(entry.account.list()),
+                Some(entry) if entry.visible && account != QUEUE => Reply::Mailboxes(entry.account.list()),
                 Some(_) | None => Reply::Refused(Refused::NoSuchMailbox),
             },
             Request::Select {
@@ -40,6 +41,10 @@ impl Committer {
                     None => Reply::Refused(Refused::NoSuchMailbox),
                 }
             }
+            Request::Queue => {
+                let queue = self.accounts.get(&QUEUE).map(|entry| entry.account.queue.published());
+                Reply::Queue(queue.into_iter().flatten().cloned().collect())
+            }
             Request::Unwatch { mailbox, watch } => {
                 if let Some(watchers) = self.watches.get_mut(&mailbox) {
                     watchers.retain(|known| *known != watch);
@@ -49,9 +54,11 @@ impl Committer {
                 }
                 Reply::Done
             }
-            Request::CreateAccount { .. } | Request::Place { .. } | Request::SetFlags { .. } | Request::Expunge { .. } => {
-                return Some(submission);
-            }
+            Request::CreateAccount { .. }
+            | Request::Place { .. }
+            | Request::SetFlags { .. }
+            | Request::Expunge { .. }
+            | Request::ChangeQueue { .. } => return Some(submission),
         };
         self.reply(ticket, reply);
         None

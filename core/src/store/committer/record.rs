@@ -12,6 +12,7 @@ crate::record_enum!(Ask {
     4 => Hold { account, pack, offset, prefix, body },
     5 => Release { account, pack, offset },
     6 => Stop(why),
+    7 => Queue(event),
 });
 crate::record_enum!(Lane { 0 => Ring, 1 => Settle, 2 => Checkpoint });
 crate::record_struct!(Recovered {
@@ -60,13 +61,15 @@ crate::record_enum!(DiskError {
 crate::record_struct!(Submission { ticket, request });
 crate::record_enum!(Request {
     0 => CreateAccount { account, mailboxes, uid_validity },
-    1 => Place { body, placements, origin },
+    1 => Place { body, placements, queued, changes, origin },
     2 => SetFlags { mailbox, uids, change, unchanged_since, origin },
     3 => Expunge { mailbox, uids, origin },
     4 => Mailboxes(account),
     5 => Select { account, name, watch, take_recent },
     6 => Changes { mailbox, since, take_recent },
     7 => Unwatch { mailbox, watch },
+    8 => ChangeQueue { changes },
+    9 => Queue,
 });
 crate::record_struct!(Body { len, crc, hash, bytes });
 crate::record_enum!(BodyBytes { 0 => Inline(bytes), 1 => Big });
@@ -82,13 +85,14 @@ crate::record_struct!(Placement {
 crate::record_enum!(Where { 0 => Inbox, 1 => Mailbox(mailbox) });
 crate::record_enum!(Reply {
     0 => Done,
-    1 => Placed { lsn, placed },
+    1 => Placed { lsn, placed, queued },
     2 => Flagged { lsn, modified },
     3 => Expunged { lsn },
     4 => Mailboxes(list),
     5 => Selected(selected),
     6 => Changed { changes, recent_from },
     7 => Refused(why),
+    8 => Queue(messages),
 });
 crate::record_struct!(Placed {
     mailbox,

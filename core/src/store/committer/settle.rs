@@ -12,6 +12,7 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::journal::record::{self, Place};
 use crate::store::operation::Operation;
+use crate::store::queue::QUEUE;
 use crate::store::{AccountId, Lsn, frame, layout};
 use crate::time::Instant;
 
@@ -143,6 +144,16 @@ impl Committer {
                 let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
                 let line = frame::line(place, copy);
                 let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), copy.prefix.clone()];
+                parts.extend(body.clone().filter(|_| !place.big));
+                parts.push(b"\r\n".as_slice().into());
+                let begins = offset - line.len() as u64;
+                let gathered = self.settling.gather(layout::pack(account, pack), begins, parts, lsn);
+                gathered.releases.push((account, pack, offset));
+            }
+            for queued in &place.queued {
+                let (account, pack, offset) = spot(QUEUE, queued.location);
+                let line = frame::queued_line(place, queued);
+                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), queued.entered.prefix.clone()];
                 parts.extend(body.clone().filter(|_| !place.big));
                 parts.push(b"\r\n".as_slice().into());
                 let begins = offset - line.len() as u64;
@@ -312,6 +323,17 @@ impl Committer {
             gone.extend(old.map(|(generation, _)| layout::index(*id, generation)));
         }
         for path in gone {
+            self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
+        }
+    }
+
+    /// Files of the queue that no open message needs, and that a checkpoint covers.
+    pub(super) fn remove_unneeded(&mut self, covered: Lsn) {
+        let Some(entry) = self.accounts.get_mut(&QUEUE) else { return };
+        let (packs, bigs) = entry.account.queue.take_unneeded(entry.account.pack.pack, covered);
+        let packs = packs.into_iter().map(|pack| layout::pack(QUEUE, pack));
+        let bigs = bigs.into_iter().map(|email| layout::big(QUEUE, email));
+        for path in packs.chain(bigs).collect::<Vec<_>>() {
             self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
         }
     }
