@@ -9,7 +9,8 @@
 //! seconds since 1970, `flags` a number, `crc32c` the body's, in hexadecimal.
 //!
 //! In the queue's packs `uid` is 0 and the queue's id of the message stands in place of the mailbox: they say what was sent, not to
-//! whom, so the queue's rows cannot be rebuilt from them.
+//! whom, so the queue's rows cannot be rebuilt from them. A message that ended before it was settled leaves a gap there (zeros;
+//! after a power loss perhaps anything), so a frame need not begin behind CRLF.
 
 use alloc::format;
 use alloc::string::String;

@@ -8,10 +8,13 @@ use pillarbox_core::store::version::{Row, Version};
 use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
 use pillarbox_core::time::UnixTime;
 
+use super::queue::QueueModel;
+
 /// Everything a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
     pub(super) accounts: BTreeMap<AccountId, AccountModel>,
+    pub(super) queue: QueueModel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +53,11 @@ pub(super) struct Message {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
-    Placed(Vec<(MailboxKey, Uid)>),
-    Flagged { modified: Vec<Uid> },
+    /// Copies, and how many entries into the queue.
+    Placed(Vec<(MailboxKey, Uid)>, usize),
+    Flagged {
+        modified: Vec<Uid>,
+    },
     Expunged,
     NoSuchMailbox,
 }
@@ -76,16 +82,28 @@ impl Model {
                 self.accounts.entry(*account).or_insert_with(made);
                 Outcome::Done
             }
-            Request::Place { body, placements, .. } => {
+            Request::Place {
+                body,
+                placements,
+                queued,
+                changes,
+                ..
+            } => {
                 let bytes = match &body.bytes {
                     BodyBytes::Inline(bytes) => bytes.clone(),
                     BodyBytes::Big => wanted.big.clone().expect("a big body has bytes"),
                 };
+                // All come too late: there is nothing to report.
+                if !changes.is_empty() && self.queue.clone().change(changes, true) == 0 {
+                    return Outcome::Placed(Vec::new(), 0);
+                }
                 if placements.iter().any(|one| self.key(one).is_none()) {
                     return Outcome::NoSuchMailbox;
                 }
+                self.queue.change(changes, true);
+                queued.iter().for_each(|one| self.queue.enter(one, &bytes, &body.hash));
                 let placed = placements.iter().map(|one| self.place(one, &bytes, body.crc, &body.hash));
-                Outcome::Placed(placed.collect())
+                Outcome::Placed(placed.collect(), queued.len())
             }
             Request::SetFlags {
                 mailbox,
@@ -149,7 +167,10 @@ impl Model {
                 }
                 Outcome::Expunged
             }
-            Request::ChangeQueue { .. } => Outcome::Done,
+            Request::ChangeQueue { changes } => {
+                self.queue.change(changes, false);
+                Outcome::Done
+            }
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
@@ -200,12 +221,13 @@ impl Model {
     pub(super) fn visible(&self) -> Model {
         let mut visible = self.clone();
         visible.accounts.values_mut().for_each(|account| account.mod_seq = None);
+        visible.queue = self.queue.visible();
         visible
     }
 
     /// What differs between what must be (`self`) and what is, in words; empty when nothing does.
     pub(super) fn difference(&self, real: &Model) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.queue.difference(&real.queue);
         let both = |a: &BTreeMap<AccountId, AccountModel>| a.keys().copied().collect::<BTreeSet<_>>();
         for id in &both(&self.accounts) ^ &both(&real.accounts) {
             found.push(format!("account {id} is there: {}", real.accounts.contains_key(&id)));

@@ -1,13 +1,14 @@
 //! One committer on one simulated disk, a client that remembers everything it was told, and an oracle that compares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
+use pillarbox_core::store::queue::{QueueEvent, QueueId};
+use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
 use pillarbox_core::time::{Instant, Now, UnixTime};
@@ -15,6 +16,7 @@ use pillarbox_tests::disk::StrictDisk;
 use pillarbox_tests::rng::Rng;
 
 use super::model::{AccountModel, MailboxModel, Model, Outcome, Wanted};
+use super::queue::{Mirror, QueueModel};
 use super::session::Session;
 use super::workload::{self, Sizes};
 
@@ -80,6 +82,17 @@ pub(super) struct Counters {
     pub(super) packs: u64,
     pub(super) refused: u64,
     pub(super) stops: u64,
+    pub(super) queued: u64,
+    pub(super) queued_alone: u64,
+    pub(super) queued_with_copies: u64,
+    pub(super) queued_big: u64,
+    pub(super) row_changes: u64,
+    pub(super) reports: u64,
+    pub(super) queue_unacknowledged: u64,
+    pub(super) packs_removed: u64,
+    pub(super) bigs_removed: u64,
+    pub(super) frames_spared: u64,
+    pub(super) space_checks: u64,
 }
 
 impl Counters {
@@ -103,6 +116,17 @@ impl Counters {
             packs,
             refused,
             stops,
+            queued,
+            queued_alone,
+            queued_with_copies,
+            queued_big,
+            row_changes,
+            reports,
+            queue_unacknowledged,
+            packs_removed,
+            bigs_removed,
+            frames_spared,
+            space_checks,
         } = other;
         self.seeds += seeds;
         self.acknowledged += acknowledged;
@@ -122,6 +146,17 @@ impl Counters {
         self.packs += packs;
         self.refused += refused;
         self.stops += stops;
+        self.queued += queued;
+        self.queued_alone += queued_alone;
+        self.queued_with_copies += queued_with_copies;
+        self.queued_big += queued_big;
+        self.row_changes += row_changes;
+        self.reports += reports;
+        self.queue_unacknowledged += queue_unacknowledged;
+        self.packs_removed += packs_removed;
+        self.bigs_removed += bigs_removed;
+        self.frames_spared += frames_spared;
+        self.space_checks += space_checks;
     }
 }
 
@@ -153,6 +188,12 @@ pub(super) struct World {
     pub(super) lie: Lie,
     /// What happened, if it is written down.
     pub(super) log: Option<Vec<String>>,
+    /// What the queue's events of this process add up to.
+    pub(super) mirror: Mirror,
+    /// Every queue id that was ever said.
+    pub(super) ids: BTreeSet<QueueId>,
+    /// What was asked to be written to the queue's packs.
+    pub(super) frames: Vec<(DiskPath, core::ops::Range<u64>)>,
     settings: Settings,
     committer: Committer,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
@@ -189,6 +230,9 @@ impl World {
             open: VecDeque::new(),
             lie: Lie::None,
             log: None,
+            mirror: Mirror::default(),
+            ids: BTreeSet::new(),
+            frames: Vec::new(),
             settings,
             committer: Committer::new(settings, 0, now),
             lanes: BTreeMap::new(),
@@ -248,6 +292,8 @@ impl World {
         self.deferred.clear();
         self.held.clear();
         self.sessions.clear();
+        self.mirror = Mirror::default();
+        self.frames.clear();
         (self.ring_written, self.ring_synced, self.ring_failed) = (false, false, false);
         self.machine += 1;
         self.until = None;
@@ -285,6 +331,7 @@ impl World {
         match ask {
             Ask::Disk { lane, op, then } => {
                 self.note(|| format!("ask {lane:?} {}", brief(&op)));
+                self.asked(&op);
                 self.queue(lane, op, then);
                 Ok(())
             }
@@ -295,7 +342,13 @@ impl World {
                 let session = session.ok_or("a notice for nobody")?;
                 session.notified(mailbox, lsn)
             }
-            Ask::Queue(_) => Ok(()),
+            Ask::Queue(event) => {
+                if self.state != State::Starting {
+                    self.counters.row_changes += u64::from(matches!(event, QueueEvent::Changed(_)));
+                    self.counters.queued += u64::from(matches!(event, QueueEvent::Entered(_)));
+                }
+                self.mirror.take(event)
+            }
             Ask::Hold {
                 account,
                 pack,
@@ -307,7 +360,7 @@ impl World {
                 Ok(())
             }
             Ask::Release { account, pack, offset } => match self.held.remove(&(account, pack, offset)) {
-                Some(_) => Ok(()),
+                Some(_) => self.released(account, pack, offset),
                 None if self.state == State::Starting => Ok(()),
                 None => Err(format!("release of {account} {pack} {offset}, which is not held")),
             },
@@ -370,6 +423,10 @@ impl World {
             self.counters.compactions += u64::from(path.0.contains("index.") && !path.0.ends_with(".0"));
         }
         let done = self.on_disk(&op);
+        if let (DiskOp::Unlink(path), Ok(_)) = (&op, &done) {
+            self.counters.packs_removed += u64::from(path.0.ends_with(".pack"));
+            self.counters.bigs_removed += u64::from(path.0.ends_with(".eml"));
+        }
         if op == DiskOp::DataSync(layout::checkpoint()) {
             self.counters.checkpoints += u64::from(self.state != State::Starting);
             for op in core::mem::take(&mut self.deferred) {
@@ -499,10 +556,27 @@ impl World {
         match (&must, &reply) {
             (Outcome::Done, Reply::Done) | (Outcome::Expunged, Reply::Expunged { .. }) => Ok(()),
             (Outcome::NoSuchMailbox, Reply::Refused(Refused::NoSuchMailbox)) => Ok(()),
-            (Outcome::Placed(must), Reply::Placed { placed, .. })
-                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) =>
+            (Outcome::Placed(must, entries), Reply::Placed { placed, queued, .. })
+                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) && queued.len() == *entries =>
             {
-                Ok(())
+                let Request::Place {
+                    queued: entered,
+                    changes,
+                    placements,
+                    body,
+                    ..
+                } = &wanted.request
+                else {
+                    return Err("Placed answers Place".into());
+                };
+                let counters = &mut self.counters;
+                if !queued.is_empty() {
+                    counters.queued_alone += u64::from(placements.is_empty());
+                    counters.queued_with_copies += u64::from(!placements.is_empty());
+                    counters.queued_big += u64::from(body.bytes == BodyBytes::Big);
+                }
+                counters.reports += u64::from(!changes.is_empty() && queued.len() + placed.len() > 0);
+                self.named(entered, queued)
             }
             (Outcome::Flagged { modified: must }, Reply::Flagged { modified, .. }) if must == modified => Ok(()),
             _ => Err(format!("ticket {ticket}: replied {reply:?}, must be {must:?}")),
@@ -597,6 +671,7 @@ impl World {
         };
         let one = |model: AccountModel| Model {
             accounts: [(mailbox.account, model)].into(),
+            queue: QueueModel::default(),
         };
         let must = one(model([(mailbox.mailbox, must.clone())].into()));
         let seen = one(model([(mailbox.mailbox, seen)].into()));
@@ -619,12 +694,15 @@ impl World {
         let mut kept = 0;
         let first = must.visible().difference(&real);
         let mut found = first.is_empty();
+        let mut of_queue = false;
         for (_, wanted) in self.open.iter() {
             if found {
                 break;
             }
             must.apply(wanted);
+            must.queue.learn(&real.queue);
             kept += 1;
+            of_queue |= matches!(&wanted.request, Request::Place { queued, .. } if !queued.is_empty());
             found = must.visible() == real;
         }
         if !found {
@@ -635,6 +713,9 @@ impl World {
         }
         self.note(|| format!("recovered with {kept} open requests"));
         self.counters.unacknowledged_kept += u64::from(kept > 0);
+        self.counters.queue_unacknowledged += u64::from(of_queue);
+        must.queue.promises()?;
+        self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
         self.open.clear();
         self.acknowledged = must.clone();
         self.pending = must;
@@ -651,9 +732,12 @@ impl World {
             for (number, wanted) in open.iter().enumerate() {
                 if chosen >> number & 1 == 1 {
                     must.apply(wanted);
+                    must.queue.learn(&real.queue);
                 }
             }
             if must.visible() == real {
+                must.queue.promises()?;
+                self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
                 self.open.clear();
                 self.acknowledged = must.clone();
                 self.pending = must;
@@ -666,7 +750,10 @@ impl World {
 
     /// Everything that the store shows, with contents read from memory or from the disk.
     pub(super) fn real(&mut self) -> Result<Model, String> {
-        let mut real = Model::default();
+        let mut real = Model {
+            queue: self.real_queue()?,
+            ..Model::default()
+        };
         for number in 0..workload::ACCOUNTS {
             let account = workload::account(number);
             let listed = match self.ask(Request::Mailboxes(account))? {
@@ -699,7 +786,7 @@ impl World {
     }
 
     /// Prefix and body of a row, as a host reads them, with the frame before them checked.
-    fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
+    pub(super) fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
         let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
         let big = matches!(row.location, Location::Big { .. });
         let body_len = row.size as usize - usize::from(row.prefix);
@@ -727,10 +814,9 @@ fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
     let before = pack
         .get(..offset)
         .ok_or_else(|| format!("the pack ends at {}, before the frame of {row:?}", pack.len()))?;
-    let begins = before[..offset.saturating_sub(2)]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+    // Behind CRLF, or behind the gap of a queued message that was never written, where anything may be.
+    let begins = before.windows(4).rposition(|four| four == b"@M1 ");
+    let begins = begins.ok_or("no line before the message")?;
     let line = before[begins..].strip_suffix(b"\r\n").ok_or("no line before the message")?;
     let frame = frame::parse_line(line).ok_or_else(|| format!("no frame: {:?}", String::from_utf8_lossy(line)))?;
     let body_len = u64::from(row.size) - u64::from(row.prefix);
@@ -754,7 +840,16 @@ pub(super) fn brief(op: &DiskOp) -> String {
 
 fn brief_request(request: &Request) -> String {
     match request {
-        Request::Place { body, placements, .. } => format!("Place {} octets to {}", body.len, placements.len()),
+        Request::Place {
+            body,
+            placements,
+            queued,
+            changes,
+            ..
+        } => {
+            let (copies, queued) = (placements.len(), queued.len());
+            format!("Place {} octets to {copies}, queued {queued}, changes {changes:?}", body.len)
+        }
         other => format!("{other:?}"),
     }
 }

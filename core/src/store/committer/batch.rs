@@ -15,8 +15,8 @@ use crate::store::journal::record::{self, Place};
 use crate::store::layout;
 use crate::store::operation::{NewAccount, Operation};
 use crate::store::queue::{QUEUE, QueueEvent, QueueId, QueuedMessage};
-use crate::store::request::{Refused, Reply, Request, Submission};
-use crate::store::{AccountId, Location, Lsn, MailboxKey};
+use crate::store::request::{BodyBytes, Refused, Reply, Request, Submission};
+use crate::store::{AccountId, EmailId, Location, Lsn, MailboxKey};
 
 /// What is in flight.
 pub(super) struct Batch {
@@ -59,7 +59,8 @@ impl Committer {
         while let Some(next) = self.waiting.front() {
             let most = self.record_at_most(&next.request);
             if most > self.ring.segment_bytes() || most > limits::RECORD as u64 + limits::INLINE_BODY {
-                let ticket = self.waiting.pop_front().expect("it is there").ticket;
+                let Submission { ticket, request } = self.waiting.pop_front().expect("it is there");
+                self.abandon(&big_names(&request));
                 let refused = Refused::Limit("the change is too large for one transaction; do it in parts".into());
                 batch.replies.push((ticket, Reply::Refused(refused)));
                 continue;
@@ -76,8 +77,12 @@ impl Committer {
                 }
             }
             let submission = self.waiting.pop_front().expect("it is there");
+            let names = big_names(&submission.request);
             match self.judge(submission.request) {
-                Judged::Reply(reply) => batch.replies.push((submission.ticket, reply)),
+                Judged::Reply(reply) => {
+                    self.abandon(&names);
+                    batch.replies.push((submission.ticket, reply));
+                }
                 Judged::Record {
                     operation,
                     body,
@@ -205,7 +210,10 @@ impl Committer {
             }
         }
         if let Some(entry) = self.accounts.get_mut(&QUEUE).filter(|_| !queue.is_empty()) {
-            entry.account.queue.publish(&queue);
+            let model = &mut entry.account.queue;
+            model.publish(&queue);
+            let ended: Vec<QueueId> = queue.into_iter().filter(|id| model.message(*id).is_none()).collect();
+            ended.into_iter().for_each(|id| self.spare(id));
         }
         for (ticket, reply) in batch.replies {
             self.reply(ticket, reply);
@@ -246,7 +254,8 @@ impl Committer {
             .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
-        for Submission { ticket, .. } in mail {
+        for Submission { ticket, request } in mail {
+            self.abandon(&big_names(&request));
             self.reply(ticket, Reply::Refused(Refused::DiskFull));
         }
     }
@@ -284,6 +293,26 @@ impl Committer {
                 body,
             });
         }
+    }
+}
+
+/// The large bodies that a request has put into the queue's account.
+fn big_names(request: &Request) -> Vec<EmailId> {
+    match request {
+        Request::Place { body, queued, .. } if body.bytes == BodyBytes::Big => queued
+            .iter()
+            .map(|one| layout::queue_email_id(&one.message, &body.hash))
+            .collect(),
+        Request::Place { .. }
+        | Request::CreateAccount { .. }
+        | Request::SetFlags { .. }
+        | Request::Expunge { .. }
+        | Request::ChangeQueue { .. }
+        | Request::Queue
+        | Request::Mailboxes(_)
+        | Request::Select { .. }
+        | Request::Changes { .. }
+        | Request::Unwatch { .. } => Vec::new(),
     }
 }
 

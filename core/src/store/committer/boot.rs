@@ -16,7 +16,8 @@ use crate::store::journal::checkpoint::{Checkpoint, SLOT};
 use crate::store::journal::record;
 use crate::store::journal::scan::Scan;
 use crate::store::operation::Operation;
-use crate::store::{AccountId, Lsn, layout};
+use crate::store::queue::QUEUE;
+use crate::store::{AccountId, EmailId, Lsn, layout};
 
 /// What comes next.
 pub(super) enum BootNext {
@@ -35,6 +36,9 @@ pub(super) struct Booted {
     /// Operations behind the checkpoint, in order, with their inline bodies.
     pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
     pub(super) torn_records: u64,
+    /// The queue's packs and large bodies that are on the disk, needed or not.
+    pub(super) queue_packs: Vec<u32>,
+    pub(super) queue_bigs: Vec<EmailId>,
 }
 
 /// An account as its index has it.
@@ -61,7 +65,8 @@ pub(super) struct Boot {
 }
 
 /// ```text
-/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> done
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)*
+///         -> QueuePacks -> QueueBigs -> QueueShelf* -> done
 /// ```
 enum Step {
     Begin,
@@ -78,6 +83,9 @@ enum Step {
     Index(AccountId, u32),
     /// A torn tail is cut off; or an unreadable snapshot is removed, and the generation before it read.
     Cut(Option<AccountId>),
+    QueuePacks,
+    QueueBigs,
+    QueueShelf,
     End,
 }
 
@@ -90,6 +98,8 @@ impl Boot {
             orphans: Vec::new(),
             records: Vec::new(),
             torn_records: 0,
+            queue_packs: Vec::new(),
+            queue_bigs: Vec::new(),
         };
         Boot {
             settings,
@@ -230,6 +240,24 @@ impl Boot {
                     None => self.next_account(),
                 })
             }
+            Step::QueuePacks => {
+                let numbers = names_or_none(done, "the queue's packs")?.into_iter();
+                self.booted.queue_packs = numbers.filter_map(|name| name.strip_suffix(".pack")?.parse().ok()).collect();
+                Ok(self.go(Step::QueueBigs, DiskOp::ReadDir(layout::bigs(QUEUE))))
+            }
+            Step::QueueBigs => {
+                let shelves = names_or_none(done, "the queue's large bodies")?.into_iter();
+                self.directories = shelves
+                    .map(|name| DiskPath(format!("{}/{name}", layout::bigs(QUEUE))))
+                    .collect();
+                Ok(self.next_queue_shelf())
+            }
+            Step::QueueShelf => {
+                let emails = names_or_none(done, "the queue's large bodies")?.into_iter();
+                let emails = emails.filter_map(|name| EmailId::from_hex(name.strip_suffix(".eml")?));
+                self.booted.queue_bigs.extend(emails);
+                Ok(self.next_queue_shelf())
+            }
             Step::End => Err("the start went on after its end".into()),
         }
     }
@@ -338,6 +366,13 @@ impl Boot {
     fn next_account(&mut self) -> BootNext {
         match self.found.pop_front() {
             Some(id) => self.go(Step::Generations(id), DiskOp::ReadDir(layout::account(id))),
+            None => self.go(Step::QueuePacks, DiskOp::ReadDir(layout::packs(QUEUE))),
+        }
+    }
+
+    fn next_queue_shelf(&mut self) -> BootNext {
+        match self.directories.pop_front() {
+            Some(path) => self.go(Step::QueueShelf, DiskOp::ReadDir(path)),
             None => BootNext::Booted(core::mem::replace(&mut self.booted, Boot::new(self.settings).booted)),
         }
     }
@@ -448,6 +483,15 @@ impl Boot {
     fn journal_has_more(&self, id: AccountId, last: Lsn) -> bool {
         let mut records = self.booted.records.iter();
         records.any(|(lsn, operation, _)| *lsn > last && operation.accounts().contains(&id))
+    }
+}
+
+/// The names in a directory that is listed only so that leftovers are removed: one that is not there has none.
+fn names_or_none(done: Option<DiskDone>, what: &str) -> Result<Vec<String>, String> {
+    match done.expect("a step has an answer") {
+        Ok(DiskValue::Names(names)) => Ok(names),
+        Err(DiskError::NotFound) => Ok(Vec::new()),
+        other => Err(format!("{what} cannot be listed: {other:?}")),
     }
 }
 

@@ -52,7 +52,7 @@ use self::settle::Settling;
 use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::store::account::Account;
-use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::disk::{DiskDone, DiskOp, DiskPath};
 use crate::store::queue::{QUEUE, QueueEvent};
 use crate::store::request::{Refused, Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
@@ -116,6 +116,8 @@ pub struct Committer {
     checkpointing: Checkpointing,
     space: Space,
     recovered: Recovered,
+    /// Files of the queue that were found at the start and are not needed; removed behind the start's checkpoint.
+    leftover: Vec<DiskPath>,
 }
 
 /// An account, and its index on disk.
@@ -193,6 +195,7 @@ impl Committer {
                 looked_at: None,
             },
             recovered: Recovered::default(),
+            leftover: Vec::new(),
         }
     }
 
@@ -305,6 +308,7 @@ impl Committer {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
         }
+        self.leftover = self.unneeded_of(&booted.queue_packs, &booted.queue_bigs);
         self.ring.recovered(&booted.checkpoint, last, booted.newest_segment);
         self.checkpointing.begin_at(booted.checkpoint);
         self.checkpointing.wanted = true;
@@ -333,6 +337,9 @@ impl Committer {
                         return self.make_queue();
                     }
                     self.phase = Phase::Running;
+                    for path in core::mem::take(&mut self.leftover) {
+                        self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
+                    }
                     self.tell_of_queued();
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();

@@ -12,8 +12,8 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::journal::record::{self, Place};
 use crate::store::operation::Operation;
-use crate::store::queue::QUEUE;
-use crate::store::{AccountId, Lsn, frame, layout};
+use crate::store::queue::{QUEUE, QueueId};
+use crate::store::{AccountId, EmailId, Lsn, frame, layout};
 use crate::time::Instant;
 
 /// The first byte of a snapshot's payload; operations begin with their own small numbers.
@@ -46,6 +46,8 @@ pub(super) struct Settling {
     open: BTreeMap<u64, Write>,
     /// Gathered, not yet asked: writes of one batch to one file that lie side by side become one.
     gathered: BTreeMap<(DiskPath, u64), Gathered>,
+    /// Frames of queued messages, gathered only when they go: those that end before that are never written.
+    queued: BTreeMap<QueueId, Frame>,
     failed: Vec<u64>,
     retry_at: Option<Instant>,
     next: u64,
@@ -71,6 +73,17 @@ struct Gathered {
     releases: Vec<(AccountId, u32, u64)>,
 }
 
+/// A queued message's frame.
+#[derive(Debug)]
+struct Frame {
+    path: DiskPath,
+    begins: u64,
+    parts: Vec<Arc<[u8]>>,
+    octets: u64,
+    lsn: Lsn,
+    release: (AccountId, u32, u64),
+}
+
 impl Settling {
     /// Octets that are not in their place yet.
     pub(super) fn octets(&self) -> u64 {
@@ -89,6 +102,7 @@ impl Settling {
     /// The first record that is not settled.
     pub(super) fn first_open(&self) -> Option<Lsn> {
         let open = self.open.values().map(|write| write.lsn);
+        let open = open.chain(self.queued.values().map(|frame| frame.lsn));
         open.chain(self.gathered.values().map(|gathered| gathered.lsn)).min()
     }
 
@@ -156,9 +170,18 @@ impl Committer {
                 let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), queued.entered.prefix.clone()];
                 parts.extend(body.clone().filter(|_| !place.big));
                 parts.push(b"\r\n".as_slice().into());
-                let begins = offset - line.len() as u64;
-                let gathered = self.settling.gather(layout::pack(account, pack), begins, parts, lsn);
-                gathered.releases.push((account, pack, offset));
+                let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+                self.settling.octets += octets;
+                self.settling.gathered_octets += octets;
+                let frame = Frame {
+                    path: layout::pack(account, pack),
+                    begins: offset - line.len() as u64,
+                    parts,
+                    octets,
+                    lsn,
+                    release: (account, pack, offset),
+                };
+                self.settling.queued.insert(queued.id, frame);
             }
         }
         for id in operation.accounts() {
@@ -186,6 +209,18 @@ impl Committer {
         }
     }
 
+    /// A durable record ended this message: if its frame has not gone to the pack it never does. What would have been there is a
+    /// gap, or beyond the pack's end; nothing points to it, and no start reads it.
+    pub(super) fn spare(&mut self, id: QueueId) {
+        let Some(frame) = self.settling.queued.remove(&id) else {
+            return;
+        };
+        self.settling.octets -= frame.octets;
+        self.settling.gathered_octets -= frame.octets;
+        let (account, pack, offset) = frame.release;
+        self.outbox.push_back(Ask::Release { account, pack, offset });
+    }
+
     fn settle_op(&mut self, lsn: Lsn, op: DiskOp) {
         let write = Write {
             op: op.clone(),
@@ -209,6 +244,11 @@ impl Committer {
 
     /// Asks for what was gathered.
     pub(super) fn begin_settling(&mut self) {
+        for frame in core::mem::take(&mut self.settling.queued).into_values() {
+            self.settling.octets -= frame.octets; // gathering counts them again
+            let gathered = self.settling.gather(frame.path, frame.begins, frame.parts, frame.lsn);
+            gathered.releases.push(frame.release);
+        }
         self.settling.due = None;
         self.settling.gathered_octets = 0;
         for ((path, offset), gathered) in core::mem::take(&mut self.settling.gathered) {
@@ -336,6 +376,31 @@ impl Committer {
         for path in packs.chain(bigs).collect::<Vec<_>>() {
             self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
         }
+    }
+
+    /// Large bodies whose request was not done: no record names them, and none will, so they go at once.
+    pub(super) fn abandon(&mut self, bigs: &[EmailId]) {
+        let Some(entry) = self.accounts.get(&QUEUE) else { return };
+        let queue = &entry.account.queue;
+        let unneeded: Vec<EmailId> = bigs.iter().copied().filter(|email| !queue.needs_big(*email)).collect();
+        for email in unneeded {
+            self.disk(Lane::Settle, DiskOp::Unlink(layout::big(QUEUE, email)), Pending::Unlink);
+        }
+    }
+
+    /// Of the queue's files that were found at the start, those that no message needs: ended while nobody could remove them, or
+    /// never committed. New ones get other names, so they can be removed at any time from now on.
+    pub(super) fn unneeded_of(&self, packs: &[u32], bigs: &[EmailId]) -> Vec<DiskPath> {
+        let Some(entry) = self.accounts.get(&QUEUE) else {
+            return Vec::new();
+        };
+        let (queue, current) = (&entry.account.queue, entry.account.pack.pack);
+        let packs = packs.iter().filter(|pack| **pack < current && !queue.needs_pack(**pack));
+        let bigs = bigs.iter().filter(|email| !queue.needs_big(**email));
+        packs
+            .map(|pack| layout::pack(QUEUE, *pack))
+            .chain(bigs.map(|email| layout::big(QUEUE, *email)))
+            .collect()
     }
 
     /// Has free space looked at, if that was long ago.
