@@ -22,13 +22,15 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite, future};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
-use pillarbox_core::smtp::server::ask::TlsOutcome;
+use pillarbox_core::smtp::server::ask::TlsEvidence;
 use pillarbox_core::time::Instant;
 
 use crate::env::{Alpn, Env};
@@ -46,8 +48,11 @@ pub enum Performed<V> {
     /// There is no answer.
     Nothing,
     /// The driver must encrypt its stream now, then answer with what this makes of the outcome.
-    StartTls(Box<dyn FnOnce(pillarbox_core::smtp::server::ask::TlsOutcome) -> Answer<V> + Send>),
+    StartTls(Box<dyn FnOnce(Handshake) -> Answer<V> + Send>),
 }
+
+/// How a handshake ended: what is known of the encrypted stream, or why there is none.
+pub type Handshake = Result<TlsEvidence, Arc<str>>;
 
 /// What one machine needs done: `match ask { .. }`, one file a machine in `hosts/`.
 pub trait Host<M: Machine>: Send {
@@ -66,11 +71,21 @@ pub trait Host<M: Machine>: Send {
 
 /// How a session that begins in the clear is encrypted when its machine asks for it.
 #[derive(Debug, Clone)]
-pub struct StartTls<E: Env> {
-    /// The certificate.
-    pub server: E::TlsServer,
-    /// What is done with ALPN.
-    pub alpn: Alpn,
+pub enum StartTls<E: Env> {
+    /// As the server.
+    Accept {
+        /// The certificate.
+        server: E::TlsServer,
+        /// What is done with ALPN.
+        alpn: Alpn,
+    },
+    /// As the client ([`Env::tls_connect`]).
+    Connect {
+        /// The server's name.
+        name: Arc<str>,
+        /// Whether its certificate must be valid for it.
+        verify: bool,
+    },
 }
 
 /// Runs a session to its end: until its machine closes and what still came has been read and thrown away.
@@ -161,7 +176,7 @@ where
         if let Some(then) = answers.start_tls.take() {
             let outcome = match connection.take() {
                 Some(stream) => Box::pin(encrypt(env, stream, start_tls, connection)).await,
-                None => TlsOutcome::Failed,
+                None => Err("the connection is lost".into()),
             };
             machine.handle(env.now(), Input::Answer(then(outcome)));
             continue;
@@ -217,7 +232,7 @@ const ROUNDS: u32 = 32;
 struct Answers<V> {
     at_hand: VecDeque<Answer<V>>,
     open: Vec<Answering<V>>,
-    start_tls: Option<Box<dyn FnOnce(TlsOutcome) -> Answer<V> + Send>>,
+    start_tls: Option<Box<dyn FnOnce(Handshake) -> Answer<V> + Send>>,
 }
 
 impl<V> Default for Answers<V> {
@@ -272,23 +287,26 @@ async fn encrypt<E: Env>(
     stream: E::Stream,
     start_tls: Option<&StartTls<E>>,
     connection: &mut Connection<E::Stream>,
-) -> TlsOutcome {
+) -> Handshake {
     let Some(start_tls) = start_tls else {
-        return TlsOutcome::Failed;
+        return Err("there is nothing to encrypt it with".into());
     };
     let until = env.now().instant.after(limits::TLS_HANDSHAKE);
-    let handshake = async { env.tls_accept(stream, &start_tls.server, start_tls.alpn).await.ok() };
+    let handshake = async {
+        match start_tls {
+            StartTls::Accept { server, alpn } => env.tls_accept(stream, server, *alpn).await,
+            StartTls::Connect { name, verify } => env.tls_connect(stream, name, *verify).await,
+        }
+    };
     let timeout = async {
         env.sleep_until(until).await;
-        None
+        Err(io::ErrorKind::TimedOut.into())
     };
-    match future::or(handshake, timeout).await {
-        Some((stream, evidence)) => {
-            *connection = Connection::new(stream);
-            TlsOutcome::Secure(evidence)
-        }
-        None => TlsOutcome::Failed,
-    }
+    let (stream, evidence) = future::or(handshake, timeout)
+        .await
+        .map_err(|error| Arc::from(error.to_string()))?;
+    *connection = Connection::new(stream);
+    Ok(evidence)
 }
 
 /// Says goodbye, then reads until the peer has closed too, for at most `linger`.

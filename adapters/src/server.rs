@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::future;
+use pillarbox_core::delivery::dsn::Ours;
 use pillarbox_core::limits;
 use pillarbox_core::store::committer::Settings;
+use pillarbox_core::store::committer::ask::QueueEvent;
 use pillarbox_core::store::request::{NewMailbox, Reply, Request};
 use pillarbox_core::store::{MailboxId, MailboxName, SpecialUse};
 
@@ -16,9 +18,12 @@ use crate::config::{Config, Listener, Protocol, Secrets};
 use crate::env::Env;
 use crate::hosts::Shared;
 use crate::hosts::door::{Current, Door};
+use crate::hosts::scheduler::{self, Dispatch, ServerPost};
 use crate::hosts::sessions::Sessions;
 use crate::hosts::store::Store;
 use crate::listen::{Bounds, Gate};
+use crate::resolver::Resolver;
+use crate::setup;
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -30,13 +35,14 @@ pub struct Start<E: Env> {
     pub tls: E::TlsServer,
     /// How many connections are let in.
     pub connections: Bounds,
-    /// Password checks that may run at once: as many as there are cores.
+    /// Password checks that may run at once: as many as there are cores. Searches: one less, so that the others can go on.
     pub password_jobs: usize,
 }
 
 /// A running server.
 pub struct Server<E: Env> {
     shared: Arc<Shared<E>>,
+    dispatch: Dispatch,
     bound: Vec<Bound>,
     current: Arc<Mutex<Current<E>>>,
     /// Dropped to stop the listeners.
@@ -51,6 +57,19 @@ pub struct Bound {
     pub protocol: Protocol,
     /// Where.
     pub address: SocketAddr,
+    /// Whether proxies speak for its peers: then the port outside is another.
+    pub behind_proxy: bool,
+}
+
+impl Bound {
+    /// A listener at one of its addresses.
+    pub fn of(listener: &Listener, address: SocketAddr) -> Bound {
+        Bound {
+            protocol: listener.protocol,
+            address,
+            behind_proxy: !listener.proxy_protocol.is_empty(),
+        }
+    }
 }
 
 /// Why a server does not start.
@@ -89,6 +108,7 @@ impl<E: Env> Server<E> {
         } = start;
         let gate = Gate::new(connections);
         let listeners = open_listeners(&env, &config.listeners)?;
+        let bound: Vec<Bound> = listeners.iter().map(|(listener, _, at)| Bound::of(listener, *at)).collect();
         let accounts = Accounts::load(env.clone(), Names::of(&config), password_jobs).await?;
         let sessions = Arc::<Sessions>::default();
         let started = Store::start(env.clone(), store_settings(&config), sessions.clone()).await;
@@ -105,9 +125,11 @@ impl<E: Env> Server<E> {
         let shared = Arc::new(Shared {
             env: env.clone(),
             accounts,
+            resolver: Resolver::new(env.clone(), &config.dns),
             secrets,
             store: started.store,
             sessions,
+            searches: Arc::new(async_lock::Semaphore::new(password_jobs.saturating_sub(1).max(1))),
             seed,
         });
         make_accounts(&shared).await?;
@@ -116,15 +138,11 @@ impl<E: Env> Server<E> {
             hostname: config.hostname.as_str().to_string(),
             message_max: config.message_max,
             max_age: config.delivery.max_age,
+            site: Arc::new(setup::site(&config, &bound)),
         };
         let current = Arc::new(Mutex::new(current));
         let (open, closed) = async_channel::bounded::<()>(1);
-        let mut bound = Vec::new();
         for (listener, at, address) in listeners {
-            bound.push(Bound {
-                protocol: listener.protocol,
-                address,
-            });
             tracing::info!(protocol = listener.protocol.name(), %address, "listening");
             let door = Door {
                 shared: shared.clone(),
@@ -135,8 +153,10 @@ impl<E: Env> Server<E> {
             let closed = closed.clone();
             env.spawn("listener", async move { door.accept_all(at, closed).await });
         }
+        let dispatch = start_dispatch(&shared, &config);
         Ok(Server {
             shared,
+            dispatch,
             bound,
             current,
             open,
@@ -147,6 +167,11 @@ impl<E: Env> Server<E> {
     /// The open listening sockets.
     pub fn bound(&self) -> &[Bound] {
         &self.bound
+    }
+
+    /// The scheduler of the queue, for operators.
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
     }
 
     /// The accounts.
@@ -177,6 +202,7 @@ impl<E: Env> Server<E> {
                 hostname: new.hostname.as_str().to_string(),
                 message_max: new.message_max,
                 max_age: new.delivery.max_age,
+                site: Arc::new(setup::site(new, &self.bound)),
             };
         }
         let kept = [
@@ -199,15 +225,20 @@ impl<E: Env> Server<E> {
     pub async fn shutdown(self) {
         let Server {
             shared,
+            dispatch,
             open,
             store_ended,
             ..
         } = self;
         drop(open);
+        dispatch.shutdown();
         shared.sessions.shutdown();
         let env = &shared.env;
         let until = env.now().instant.after(limits::DRAIN);
-        let drained = future::poll_fn(|cx| shared.sessions.poll_drained(cx));
+        let drained = async {
+            future::poll_fn(|cx| shared.sessions.poll_drained(cx)).await;
+            dispatch.ended().await;
+        };
         future::or(drained, async {
             env.sleep_until(until).await;
             tracing::warn!(
@@ -221,6 +252,26 @@ impl<E: Env> Server<E> {
         let _ = store_ended.recv().await;
         tracing::info!("stopped");
     }
+}
+
+/// Starts delivery to other servers: what is queued, and what will be.
+fn start_dispatch<E: Env>(shared: &Arc<Shared<E>>, config: &Config) -> Dispatch {
+    let post = Arc::new(ServerPost::new(shared.clone(), config));
+    let ours = Ours {
+        hostname: config.hostname.clone(),
+        domain: config.domains.first().unwrap_or(&config.hostname).clone(),
+    };
+    let dispatch = Dispatch::start(&shared.env, post, scheduler::settings(config), ours);
+    let (events, told) = (shared.store.queue_events(), dispatch.clone());
+    shared.env.spawn("queue events", async move {
+        while let Ok(event) = events.recv().await {
+            match event {
+                QueueEvent::Entered(message) => told.entered(message),
+                QueueEvent::Changed(_) => {} // the scheduler's own: nobody else changes a row
+            }
+        }
+    });
+    dispatch
 }
 
 fn store_settings(config: &Config) -> Settings {
@@ -264,10 +315,10 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Placed { .. }
             | Reply::Flagged { .. }
             | Reply::Expunged { .. }
-            | Reply::Queue(_)
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
-            | Reply::Changed { .. } => return Err(StartError::Store("it refused to make an account; is the disk full?")),
+            | Reply::Changed { .. }
+            | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }
     }
     Ok(())

@@ -27,6 +27,7 @@ fn main() -> std::io::Result<()> {
         submission: false,
         starttls: false,
         plaintext_auth: false,
+        scram: false,
         message_max: limits::MESSAGE,
     };
     let peer = Peer {
@@ -82,6 +83,8 @@ fn perform(ask: Ask, sink: &mut Vec<u8>) -> Option<Answer<Value>> {
             Some(then.answer(Committed::Done))
         }
         Ask::VerifyPassword { then, .. } => Some(then.answer(PasswordVerdict::Denied)),
+        // A stranger on port 25 is never asked to log in.
+        Ask::ScramSalt { .. } | Ask::ScramProof { .. } => None,
         Ask::StartTls { then } => Some(then.answer(TlsOutcome::Failed)),
     }
 }

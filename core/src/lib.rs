@@ -11,7 +11,7 @@
 //! 2. [`limits`]: every bound, with its reason.
 //! 3. [`bytes`], [`address`], [`message`]: syntax and folds.
 //! 4. [`smtp`], [`sasl`], [`imap`]: the protocols. Each has syntax, and a `server` machine.
-//! 5. [`policy`][]: decisions.
+//! 5. [`policy`][]: decisions. [`dns`]: how names are asked for.
 //! 6. [`store`]: the journal, the committer (a machine too) and the mailbox model.
 //!
 //! A runnable example: `cargo run -p pillarbox-core --example smtp_stdio`.
@@ -37,5 +37,7 @@ pub mod sasl;
 pub mod smtp;
 
 pub mod delivery;
+pub mod dns;
 pub mod policy;
+pub mod setup;
 pub mod store;

@@ -39,8 +39,18 @@ pub const PATH: usize = 256;
 pub const SMTP_COMMAND: usize = 4096;
 /// Octets of an AUTH command or continuation line (RFC 4954 §4).
 pub const SMTP_AUTH_LINE: usize = 12_288;
+/// Octets of a client's nonce of SCRAM: it comes back in a reply line.
+pub const SCRAM_NONCE: usize = 192;
+/// Octets of a message of SCRAM, which carries two nonces and a proof.
+pub const SCRAM_MESSAGE: usize = 4096;
 /// Recipients of one transaction (RFC 5321 §4.5.3.1.8 asks for at least 100).
 pub const SMTP_RECIPIENTS: usize = 1000;
+/// Parameters of one MAIL or RCPT: there are fewer different ones.
+pub const SMTP_PARAMETERS: usize = 16;
+/// Characters of ENVID's value (RFC 3461 §4.4).
+pub const ENVID: usize = 100;
+/// Characters of ORCPT's value (RFC 3461 §4.2).
+pub const ORCPT: usize = 500;
 /// Waiting for the next command (RFC 5321 §4.5.3.2.7).
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// Waiting for the next piece of a message (RFC 5321 §4.5.3.2.5).
@@ -86,6 +96,43 @@ pub const ENVELOPES_KEPT: usize = 256 * 1024;
 /// Octets of a field's name; a longer one matches nothing (RFC 5322 §2.1.1: a line has 998).
 pub const FIELD_NAME: usize = 998;
 
+// --- DNS ------------------------------------------------------------------------------------------------------------------
+
+/// Octets of a name as text, without the final dot (RFC 1035 §2.3.4: 255 on the wire).
+pub const DNS_NAME: usize = 253;
+/// Servers that are asked in turn.
+pub const DNS_SERVERS: usize = 4;
+/// How long a server is waited for, by round: all are asked in each.
+pub const DNS_PATIENCE: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(4)];
+/// Time of one look-up in all, aliases included: below [`DECISION_TIME`].
+pub const DNS_TIME: Duration = Duration::from_secs(16);
+/// How long a silent server is asked last.
+pub const DNS_SILENT: Duration = Duration::from_secs(60);
+/// Datagrams that are not the answer, after which TCP is used: somebody guesses (S54).
+pub const DNS_WRONG: usize = 16;
+/// Unpredictable octets of one question: id 2, port 4, one bit for each octet of the name (S54).
+pub const DNS_RANDOMNESS: usize = 6 + DNS_NAME.div_ceil(8);
+/// The lowest port that is asked from: those below have their services.
+pub const DNS_PORT_MIN: u16 = 1024;
+/// Octets of a datagram that we take (RFC 6891 §6.2.5; what passes everywhere without fragments).
+pub const DNS_PAYLOAD: u16 = 1232;
+/// Aliases that lead from a name to its records.
+pub const DNS_ALIASES: usize = 8;
+/// Records of one answer that are kept.
+pub const DNS_RECORDS: usize = 100;
+/// Seconds that an answer is kept at most: an operator's mistake heals in a day.
+pub const DNS_TTL_MAX: u32 = 24 * 60 * 60;
+/// Seconds that "there is none" is kept at most (RFC 2308 §5: one to three hours).
+pub const DNS_NEGATIVE_TTL_MAX: u32 = 3 * 60 * 60;
+/// Seconds that a failure is kept (RFC 9520 §3.2: 1 second to 5 minutes).
+pub const DNS_FAILURE_TTL: u32 = 5;
+/// Facts in the cache: some 300 octets each.
+pub const DNS_CACHE: usize = 10_000;
+/// Look-ups that run at once: a socket each.
+pub const DNS_LOOKUPS: usize = 200;
+/// Look-ups that wait to run; more are temporary failures.
+pub const DNS_QUEUE: usize = 5000;
+
 // --- delivery ---------------------------------------------------------------------------------------------------------------
 
 /// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least 4 to 5 days).
@@ -94,6 +141,32 @@ pub const QUEUE_AGE: Duration = Duration::from_secs(5 * 86_400);
 pub const QUEUE_AGE_NULL: Duration = Duration::from_secs(2 * 86_400);
 /// Recipients of one transaction with another server (RFC 5321 §4.5.3.1.8: every server takes 100).
 pub const CLIENT_RECIPIENTS: usize = 100;
+/// Octets of one reply of a server: an EHLO reply has some 30 lines, and a line 512 octets (RFC 5321 §4.5.3.1.5).
+pub const CLIENT_REPLY: usize = 16 * 1024;
+/// Octets kept of what a server said, for the queue, the log and reports (S69).
+pub const SAID_TEXT: usize = 500;
+/// Waiting for the greeting (RFC 5321 §4.5.3.2.1).
+pub const CLIENT_GREETING_TIMEOUT: Duration = Duration::from_secs(300);
+/// Waiting for the reply to a command that no line below names (RFC 5321 §4.5.3.2.2, §4.5.3.2.3).
+pub const CLIENT_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Waiting for the reply to DATA (RFC 5321 §4.5.3.2.4).
+pub const CLIENT_DATA_TIMEOUT: Duration = Duration::from_secs(120);
+/// Waiting for the server to take [`SMTP_DATA_PROGRESS`] octets of what is sent (RFC 5321 §4.5.3.2.5).
+pub const CLIENT_BLOCK_TIMEOUT: Duration = Duration::from_secs(180);
+/// Waiting for the reply to the final dot (RFC 5321 §4.5.3.2.6): a shorter one makes copies.
+pub const CLIENT_FINAL_DOT_TIMEOUT: Duration = Duration::from_secs(600);
+/// Waiting for the reply to QUIT: nothing hangs on it.
+pub const CLIENT_QUIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Waiting for the next octets of a message from our own store.
+pub const CLIENT_BODY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Octets of an AUTH command with its first response; a longer response waits for the challenge (RFC 4954 §4: 512 with CRLF).
+pub const CLIENT_AUTH_LINE: usize = 510;
+/// Addresses that are tried for one delivery (RFC 5321 §5.1 asks for at least two).
+pub const DELIVERY_ADDRESSES: usize = 5;
+/// Servers that greeted and then could not be used, after which one delivery ends.
+pub const DELIVERY_SESSIONS: usize = 2;
+/// How long a connection may take to open.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Mail exchangers of a domain that are looked up; each costs four questions.
 pub const ROUTE_EXCHANGERS: usize = 20;
 /// Servers of one plan.
@@ -114,16 +187,37 @@ pub const RETRY: [Duration; 7] = [
 pub const RETRY_JITTER: u64 = 20;
 /// The first wait after a refusal that looks like greylisting: most lists ask for five minutes (RFC 6647 §3).
 pub const RETRY_GREYLIST: Duration = Duration::from_secs(6 * 60);
-/// How long a message is tried by default (`delivery.max_age`; RFC 5321 §4.5.4.1: at least four to five days).
-pub const MAX_AGE: Duration = Duration::from_secs(5 * 86_400);
-/// The same for messages with a null reverse path: nobody waits for them.
-pub const MAX_AGE_NULL_SENDER: Duration = Duration::from_secs(2 * 86_400);
 /// When a delay is reported by default (`delivery.delay_notice`).
 pub const DELAY_NOTICE: Duration = Duration::from_secs(4 * 3600);
 /// Octets of the original that a report returns (S17).
 pub const REPORT_RETURNED: usize = 50_000;
+/// Connections to other servers, over all.
+pub const CLIENT_CONNECTIONS: usize = 100;
+/// Connections to one destination at first (Postfix: `initial_destination_concurrency`).
+pub const CONCURRENCY_START: u32 = 5;
+/// Connections to one destination at most (Postfix: `default_destination_concurrency_limit`).
+pub const CONCURRENCY_MAX: u32 = 20;
+/// Messages that one connection carries: servers like an end to it.
+pub const CONNECTION_MESSAGES: u32 = 100;
+/// How long a destination rests when as many connections in a row failed as it may have.
+pub const DEAD_REST: Duration = Duration::from_secs(60);
+/// How long it rests after the first probe that fails; doubled with each further one.
+pub const DEAD_BACK_OFF: Duration = Duration::from_secs(5 * 60);
+/// How long it rests at most.
+pub const DEAD_BACK_OFF_MAX: Duration = Duration::from_secs(3600);
+/// Turns of interactive submission, other mail, and reports at one destination.
+pub const CLASS_TURNS: [i32; 3] = [8, 4, 1];
+/// Commits of the scheduler that are open at once; the store batches them.
+pub const SCHEDULER_COMMITS: usize = 64;
+/// When a commit that the store refused (a full disk) is tried again.
+pub const COMMIT_RETRY: Duration = Duration::from_secs(10);
 /// Characters of one text (a reply, an address) in a report.
-pub const REPORT_TEXT: usize = 1000;
+pub const REPORT_TEXT: usize = 400;
+/// Octets of an address in a report (RFC 3461 §4.2: ORCPT has at most 500).
+pub const REPORT_ADDRESS: usize = 500;
+/// Octets of a report's words for people; who has no room there stands in the technical part. With [`CLIENT_RECIPIENTS`] recipients
+/// a report stays below [`INLINE_BODY`].
+pub const REPORT_WORDS: usize = 32 * 1024;
 
 // --- IMAP -----------------------------------------------------------------------------------------------------------------
 
@@ -173,12 +267,49 @@ pub const FILTERED: u64 = 64 * 1024;
 pub const SINK_CHUNK: usize = 64 * 1024;
 /// Octets of mailbox names times octets of the pattern that one LIST may cost (S38).
 pub const LIST_COST: usize = 100_000_000;
+/// Keys and operators of one SEARCH: each is looked at for each message (S38).
+pub const SEARCH_KEYS: usize = 4096;
+/// Operators and parentheses of a SEARCH within each other: clients write `OR a OR b OR c …` for as many words (S31).
+pub const SEARCH_DEPTH: usize = 1000;
+/// Keys of a SEARCH for which messages are read: each octet may be compared with each (S38).
+pub const SEARCH_TEXTS: usize = 128;
+/// Keys times messages that a session looks at before it lets others run (S38).
+pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
+pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
 pub const RUN_PARTS: usize = 256;
 /// Octets in one run, unless one part alone is larger.
 pub const RUN_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes waiting to be sent above which nothing more is generated (S34).
 pub const SEND_HIGH_WATER: usize = 256 * 1024;
+
+// --- client set-up --------------------------------------------------------------------------------------------------------
+
+/// Levels of elements in an XML document that comes in (S60).
+pub const XML_DEPTH: usize = 32;
+/// Attributes of one element (S60).
+pub const XML_ATTRIBUTES: usize = 64;
+/// Namespaces in force at a time: each name is looked up among them.
+pub const XML_NAMESPACES: usize = 16;
+/// Octets of the head of an HTTP request.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Fields of a head.
+pub const HTTP_FIELDS: usize = 64;
+/// Octets of the body of an HTTP request (S60).
+pub const HTTP_BODY: usize = 64 * 1024;
+/// Requests of one connection.
+pub const HTTP_REQUESTS: usize = 100;
+/// Waiting for the next request of a connection.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// From the first octet of a head to its last (S09).
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(20);
+/// For a whole body (S09).
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// For a response, all of which fits into the system's buffers.
+pub const HTTP_WRITE_TIME: Duration = Duration::from_secs(30);
+/// Octets that are read and dropped behind a last answer.
+pub const HTTP_DRAINED: usize = 256 * 1024;
 
 // --- store ----------------------------------------------------------------------------------------------------------------
 
@@ -204,10 +335,8 @@ pub const BATCH_BYTES: u64 = 4 * 1024 * 1024;
 pub const UNSETTLED_BYTES: u64 = 64 * 1024 * 1024;
 /// A pack is sealed (the next one is begun) at this size.
 pub const PACK_BYTES: u64 = 64 * 1024 * 1024;
-/// A pack of the queue is sealed at this size, so that a message which stays long keeps little else on the disk.
+/// Octets of a pack of the queue: one is removed as soon as none of its messages waits any more, so they are small.
 pub const QUEUE_PACK_BYTES: u64 = 16 * 1024 * 1024;
-/// Entries into the queue in one record: their place in it is the low octet of their ids.
-pub const QUEUED_OF_A_RECORD: usize = 255;
 /// How long settled writes wait for a checkpoint.
 pub const CHECKPOINT_AGE: Duration = Duration::from_secs(10);
 /// How long a durable record's frames and index entries wait for others beside them: many small writes become one. Nobody waits

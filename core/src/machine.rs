@@ -113,8 +113,10 @@ pub struct Close {
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The peer said QUIT or LOGOUT.
+    /// QUIT or LOGOUT was said.
     Quit,
+    /// The server that we speak with as a client refused us: a greeting, login or TLS that cannot be used, or 421.
+    Refused,
     /// The peer closed or reset the connection.
     PeerGone,
     /// A deadline passed; the text is the deadline's own.

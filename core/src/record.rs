@@ -172,6 +172,16 @@ impl Record for bool {
     }
 }
 
+/// In nanoseconds.
+impl Record for core::time::Duration {
+    fn encode(&self, out: &mut Vec<u8>) {
+        u64::try_from(self.as_nanos()).unwrap_or(u64::MAX).encode(out);
+    }
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        u64::decode(from).map(core::time::Duration::from_nanos)
+    }
+}
+
 impl Record for () {
     fn encode(&self, _: &mut Vec<u8>) {}
     fn decode(_: &mut Reader<'_>) -> Result<Self, Malformed> {

@@ -4,11 +4,13 @@ mod imap;
 mod journal;
 mod message;
 mod smtp;
+mod smtp_client;
 
 pub use imap::{imap_command, imap_frame};
 pub use journal::journal_scan;
 pub use message::{message_header, message_mime};
 pub use smtp::{smtp_command, smtp_data};
+pub use smtp_client::smtp_client;
 
 /// Splits an input: its first byte steers, the rest is what a peer sends.
 fn steered(bytes: &[u8]) -> (u8, &[u8]) {

@@ -57,12 +57,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_for(port, process=None, seconds=30):
+def wait_for(port, process=None, seconds=30, address="127.0.0.1"):
     """Until something listens."""
     end = time.monotonic() + seconds
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((address, port), 1).close()
             return
         except OSError:
             if process is not None and process.poll() is not None:
@@ -83,19 +83,29 @@ def insecure():
 class Server:
     """A Pillarbox with listeners of these protocols, each on a free port in `self.port[protocol]`."""
 
-    def __init__(self, protocols=("smtp", "submission", "submissions", "imap", "imaps"), users=("alice", "bob"), domain="here.test", more=""):
+    def __init__(
+        self,
+        protocols=("smtp", "submission", "submissions", "imap", "imaps"),
+        users=("alice", "bob"),
+        domain="here.test",
+        more="",
+        tables="",
+        address="127.0.0.1",
+        ports={},
+    ):
+        self.address = address
         self.folder = tempfile.mkdtemp(prefix="pillarbox-foreign-")
         self.domain = domain
-        self.port = {protocol: free_port() for protocol in protocols}
+        self.port = {protocol: ports.get(protocol) or free_port() for protocol in protocols}
         self.process = None
         self.config = os.path.join(self.folder, "pillarbox.toml")
         lines = [f'hostname = "mx.{domain}"', 'data_dir = "data"', f'postmaster = "{users[0]}@{domain}"', more, "[[domain]]", f'name = "{domain}"']
         for protocol, port in self.port.items():
-            lines += ["[[listener]]", f'protocol = "{protocol}"', f'address = "127.0.0.1:{port}"']
+            lines += ["[[listener]]", f'protocol = "{protocol}"', f'address = "{address}:{port}"']
             if protocol in ("imap", "submission"):
                 lines.append('plaintext_auth = ["127.0.0.0/8"]')
         with open(self.config, "w") as config:
-            config.write("\n".join(lines) + "\n")
+            config.write("\n".join([*lines, tables]) + "\n")
         for user in users:
             self.cli("account", "add", f"{user}@{domain}", "--password-stdin", input=PASSWORD + "\n")
 
@@ -111,7 +121,7 @@ class Server:
         self.process = subprocess.Popen([*prefix, BINARY, "serve", "-c", self.config], stdout=log, stderr=log, start_new_session=True)
         log.close()
         for port in self.port.values():
-            wait_for(port, self.process)
+            wait_for(port, self.process, address=self.address)
         return self
 
     def kill(self):

@@ -10,14 +10,15 @@ use pillarbox_core::time::Now;
 use pillarbox_tests::script::{Settings, play_directory};
 
 /// `SET: tls`: the stream is encrypted; `SET: starttls`: STARTTLS is offered; `SET: plaintext`: passwords in the clear;
-/// `SET: max n`: the largest message.
+/// `SET: scram`: every account has keys for SCRAM; `SET: max n`: the largest message.
 fn session(now: Now, settings: &Settings) -> Session {
-    let known = ["tls", "starttls", "plaintext", "max"];
+    let known = ["tls", "starttls", "plaintext", "scram", "max"];
     assert!(settings.names().all(|name| known.contains(&name)), "an unknown setting");
     let listener = Listener {
         hostname: "mx.one.test".into(),
         starttls: settings.has("starttls"),
         plaintext_auth: settings.has("plaintext"),
+        scram: settings.has("scram"),
         message_max: settings.value("max").map_or(50_000_000, |max| max.parse().unwrap()),
     };
     let tls = settings.has("tls").then(|| TlsEvidence {

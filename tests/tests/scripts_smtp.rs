@@ -5,6 +5,7 @@
 //! SET: tls               the stream is encrypted from the start (465), and STARTTLS is not offered
 //! SET: plain             no STARTTLS
 //! SET: plaintext_auth    the peer may log in without TLS
+//! SET: scram             every account has keys for SCRAM
 //! SET: max 1000          the largest message
 //! ```
 
@@ -20,7 +21,7 @@ use pillarbox_tests::script;
 
 fn make(now: Now, script: &script::Settings) -> Session {
     for name in script.names() {
-        let known = ["submission", "tls", "plain", "plaintext_auth", "max"];
+        let known = ["submission", "tls", "plain", "plaintext_auth", "scram", "max"];
         assert!(known.contains(&name), "unknown setting: {name}");
     }
     let settings = Settings {
@@ -28,6 +29,7 @@ fn make(now: Now, script: &script::Settings) -> Session {
         submission: script.has("submission"),
         starttls: !script.has("tls") && !script.has("plain"),
         plaintext_auth: script.has("plaintext_auth"),
+        scram: script.has("scram"),
         message_max: script
             .value("max")
             .map_or(limits::MESSAGE, |max| max.parse().expect("max is a number")),

@@ -6,6 +6,7 @@ use pillarbox_core::address::Mailbox;
 use pillarbox_core::machine::{Input, Machine, Output, Reason};
 use pillarbox_core::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
 use pillarbox_core::record::Record;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::Session;
 use pillarbox_core::smtp::server::ask::{
     Ask, Committed, Incoming, Notice, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome, Value,
@@ -49,6 +50,7 @@ impl Host {
             submission,
             starttls: !tls,
             plaintext_auth: false,
+            scram: true,
             message_max: 4 << 30,
         };
         let peer = Peer {
@@ -114,6 +116,12 @@ impl Host {
                 account: AccountId([1; 16]),
                 name: "tim@one.test".into(),
             })),
+            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
+                salt: [1; 16],
+                iterations: 4096,
+                nonce: [2; 18],
+            }),
+            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
             Ask::ResolveRecipient { matter, then } => then.answer(RecipientVerdict {
                 outcome: Ok(vec![if matter.recipient.to_string().contains("other") {
                     remote()
@@ -188,7 +196,7 @@ fn every_command_in_every_state() {
         ("HELP", ["214", "214", "214", "214"]),
         ("STARTTLS", ["220", "220", "220", "220"]),
         (LOGIN, ["503", "503", "503", "503"]),
-        ("BDAT 1 LAST", ["500", "500", "500", "500"]),
+        ("BDAT 0 LAST", ["503", "503", "554", "250"]),
         ("XYZZY", ["500", "500", "500", "500"]),
         ("QUIT", ["221", "221", "221", "221"]),
     ];

@@ -51,6 +51,7 @@ fn a_hundred_recipients_answered_in_reverse() {
         submission: false,
         starttls: true,
         plaintext_auth: false,
+        scram: false,
         message_max: 1 << 20,
     };
     let peer = Peer {

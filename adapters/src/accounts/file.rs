@@ -13,7 +13,7 @@ use pillarbox_core::store::AccountId;
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 
 use super::scram::Keys;
-use crate::env::Disk;
+use crate::env::{Disk, Env};
 
 const FIRST_LINE: &str = "pillarbox accounts 1";
 /// Octets of the file that are read: 100 000 accounts of 400 octets and room to spare.
@@ -136,6 +136,35 @@ fn new_file() -> DiskPath {
     DiskPath::new("accounts.new")
 }
 
+/// The server's secret, 32 random bytes in `server.secret`: made when there is none, and kept, so that what is derived from it
+/// stays the same over restarts.
+///
+/// # Errors
+/// The disk's.
+pub async fn secret<E: Env>(env: &E) -> Result<[u8; 32], AccountsError> {
+    let file = "server.secret";
+    let failed = |error| AccountsError::Disk { file, error };
+    let (path, new) = (DiskPath::new(file), DiskPath::new("server.secret.new"));
+    let read = DiskOp::Read {
+        path: path.clone(),
+        offset: 0,
+        len: 32,
+    };
+    match env.disk().perform(read).await {
+        Ok(DiskValue::Read(bytes)) => {
+            if let Ok(secret) = <[u8; 32]>::try_from(&*bytes) {
+                return Ok(secret);
+            }
+        }
+        Ok(_) | Err(DiskError::NotFound) => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let mut secret = [0; 32];
+    env.entropy(&mut secret);
+    replace(env.disk(), new, path, secret.to_vec()).await.map_err(failed)?;
+    Ok(secret)
+}
+
 /// Reads the file; an absent one has no accounts.
 ///
 /// # Errors
@@ -158,27 +187,29 @@ pub async fn read(disk: &impl Disk) -> Result<Register, AccountsError> {
 /// # Errors
 /// The disk's; the old file then stays.
 pub async fn write(disk: &impl Disk, register: &Register) -> Result<(), AccountsError> {
-    let text = encode(register);
-    let len = text.len() as u64;
+    let written = replace(disk, new_file(), file(), encode(register).into_bytes()).await;
+    written.map_err(|error| AccountsError::Disk {
+        file: "accounts.new",
+        error,
+    })
+}
+
+/// Written beside, synced, renamed, and the directory synced: what was there stays whole until then.
+async fn replace(disk: &impl Disk, new: DiskPath, file: DiskPath, bytes: Vec<u8>) -> Result<(), DiskError> {
+    let len = bytes.len() as u64;
     let steps = [
         DiskOp::Write {
-            path: new_file(),
+            path: new.clone(),
             offset: 0,
-            parts: vec![text.into_bytes().into()],
+            parts: vec![bytes.into()],
         },
-        DiskOp::Truncate { path: new_file(), len },
-        DiskOp::Sync(new_file()),
-        DiskOp::Rename {
-            from: new_file(),
-            to: file(),
-        },
+        DiskOp::Truncate { path: new.clone(), len },
+        DiskOp::Sync(new.clone()),
+        DiskOp::Rename { from: new, to: file },
         DiskOp::SyncDir(DiskPath::new("")),
     ];
     for step in steps {
-        disk.perform(step).await.map_err(|error| AccountsError::Disk {
-            file: "accounts.new",
-            error,
-        })?;
+        disk.perform(step).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use pillarbox_core::address::{Domain, Host, Mailbox};
 use pillarbox_core::decision::{Fact, FactAnswer, Failure, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::policy::access::Login;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 use pillarbox_core::store::AccountId;
@@ -38,7 +39,7 @@ pub struct Names {
     pub domains: Vec<Domain>,
     /// Who reads mail for the roles; the first account when absent.
     pub postmaster: Option<Mailbox>,
-    /// Our addresses, as far as listeners name them.
+    /// Our addresses, as far as listeners and `delivery.source` name them.
     pub literals: BTreeSet<IpAddr>,
     /// What the configuration says of single domains; the default of those that are not here.
     pub rules: BTreeMap<Domain, DomainRules>,
@@ -69,6 +70,7 @@ impl Names {
     pub fn of(config: &Config) -> Names {
         let addresses = config.listeners.iter().flat_map(|listener| &listener.addresses);
         let literals = addresses.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+        let literals = literals.chain(config.delivery.source.iter().copied());
         Names {
             hostname: config.hostname.clone(),
             domains: config.domains.clone(),
@@ -88,6 +90,8 @@ pub struct Accounts<E: Env> {
     waiting: AtomicUsize,
     /// Checked in place of the hash of an account that does not exist, at the same cost (S21).
     dummy: String,
+    /// What the SCRAM salt of nobody is made of.
+    secret: [u8; 32],
 }
 
 impl<E: Env> Accounts<E> {
@@ -101,6 +105,7 @@ impl<E: Env> Accounts<E> {
         env.entropy(&mut salt);
         env.entropy(&mut password);
         let hasher = env.password();
+        let secret = file::secret(&env).await?;
         let dummy = env.blocking(move || hasher.hash(&format!("{password:02x?}"), &salt)).await;
         Ok(Accounts {
             env,
@@ -108,6 +113,7 @@ impl<E: Env> Accounts<E> {
             running: Semaphore::new(jobs.max(1)),
             waiting: AtomicUsize::new(0),
             dummy,
+            secret,
         })
     }
 
@@ -146,11 +152,45 @@ impl<E: Env> Accounts<E> {
         let hasher = self.env.password();
         let fits = self.env.blocking(move || hasher.verify(password.reveal(), &hash)).await;
         match account {
-            Some(account) if fits => PasswordVerdict::Granted(Login {
-                account: account.id,
-                name: account.address.to_string(),
-            }),
+            Some(account) if fits => PasswordVerdict::Granted(login_of(account)),
             Some(_) | None => PasswordVerdict::Denied,
+        }
+    }
+
+    /// Whether SCRAM can be offered: every active account has keys.
+    pub fn scram(&self) -> bool {
+        self.current().1.scram()
+    }
+
+    /// The salt of a login's keys; nobody has one too, which stays the same (S21).
+    pub fn scram_salt(&self, login: &str) -> ScramSalt {
+        let (_, keys) = self.keys(login);
+        let mut nonce = [0; 18];
+        self.env.entropy(&mut nonce);
+        ScramSalt {
+            salt: keys.salt,
+            iterations: keys.iterations,
+            nonce,
+        }
+    }
+
+    /// Whether a proof was made with a login's keys. The same work and the same answer for a wrong proof and for nobody (S21).
+    pub fn prove(&self, login: &str, message: &str, proof: &[u8; 32]) -> ProofVerdict {
+        let (account, keys) = self.keys(login);
+        match (account, keys.check(message, proof)) {
+            (Some(login), Some(signature)) => ProofVerdict::Granted { login, signature },
+            (Some(_) | None, _) => ProofVerdict::Denied,
+        }
+    }
+
+    /// Who logs in, and with which keys.
+    fn keys(&self, login: &str) -> (Option<Login>, scram::Keys) {
+        let (names, table) = self.current();
+        let nobody = scram::Keys::of_nobody(&self.secret, &table::login_key(&names, login));
+        let account = table.login(&names, login);
+        match account.and_then(|account| Some((login_of(account), account.scram.clone()?))) {
+            Some((login, keys)) => (Some(login), keys),
+            None => (None, nobody),
         }
     }
 
@@ -168,6 +208,13 @@ impl<E: Env> Accounts<E> {
             Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => return FactAnswer::Failed(Failure::Temporary),
         };
         known.map_or(FactAnswer::Absent, FactAnswer::Known)
+    }
+}
+
+fn login_of(account: &Account) -> Login {
+    Login {
+        account: account.id,
+        name: account.address.to_string(),
     }
 }
 

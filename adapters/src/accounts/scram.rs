@@ -1,8 +1,8 @@
 //! SCRAM-SHA-256 keys (RFC 5802 §3, RFC 7677): kept beside the password's hash, so that clients may log in without sending it.
 
-use hmac::{Hmac, KeyInit, Mac};
 use pillarbox_core::bytes::base64;
 use pillarbox_core::limits;
+use pillarbox_core::sasl::scram::{self, hmac};
 use sha2::{Digest, Sha256};
 
 /// What a server keeps of a password for SCRAM-SHA-256.
@@ -40,6 +40,24 @@ impl Keys {
         }
     }
 
+    /// Keys of nobody: always the same for a name, and of no password (S21).
+    pub fn of_nobody(secret: &[u8; 32], name: &str) -> Keys {
+        let made = |of: &[u8]| hmac(secret, &[of, name.as_bytes()].concat());
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&made(b"salt ")[..16]);
+        Keys {
+            iterations: limits::SCRAM_ITERATIONS,
+            salt,
+            stored_key: made(b"stored key "),
+            server_key: made(b"server key "),
+        }
+    }
+
+    /// The server's signature, if the proof was made with the password of these keys.
+    pub fn check(&self, message: &str, proof: &[u8; 32]) -> Option<[u8; 32]> {
+        scram::check(&self.stored_key, &self.server_key, message, proof)
+    }
+
     /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Keys> {
         let rest = text.strip_prefix("SCRAM-SHA-256$")?;
@@ -64,12 +82,6 @@ impl std::fmt::Display for Keys {
     }
 }
 
-fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(text);
-    mac.finalize().into_bytes().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,15 +91,15 @@ mod tests {
     fn the_exchange_of_rfc_7677_fits() {
         let salt = base64::decode(b"W22ZaJ0SNY7soEsUEjb6gQ==").unwrap().try_into().unwrap();
         let keys = Keys::of(b"pencil", salt, 4096);
-        let message = b"n=user,r=rOprNGfwEbeRWgbNEkqO,\
+        let message = "n=user,r=rOprNGfwEbeRWgbNEkqO,\
             r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,\
             c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
-        let signature = hmac(&keys.stored_key, message);
         let proof = base64::decode(b"dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=").unwrap();
-        let client_key: Vec<u8> = proof.iter().zip(signature).map(|(proof, byte)| proof ^ byte).collect();
-        assert_eq!(<[u8; 32]>::from(Sha256::digest(client_key)), keys.stored_key);
-        let server = hmac(&keys.server_key, message);
+        let proof = proof.try_into().unwrap();
+        let server = keys.check(message, &proof).expect("the password is right");
         assert_eq!(base64::encode(&server), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert_eq!(Keys::of(b"pencil", [0; 16], 4096).check(message, &proof), None);
+        assert_eq!(Keys::of_nobody(&[1; 32], "user").check(message, &proof), None);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct Table {
     by_address: BTreeMap<(String, Domain), usize>,
     aliases: BTreeMap<(String, Domain), Vec<Mailbox>>,
     catch_all: BTreeMap<Domain, Vec<Mailbox>>,
+    scram: bool,
 }
 
 /// Whether a name is one of ours.
@@ -67,8 +68,15 @@ impl Table {
                 }
             }
         }
+        let mut active = register.accounts.iter().filter(|account| account.active).peekable();
+        table.scram = active.peek().is_some() && active.all(|account| account.scram.is_some());
         table.accounts = register.accounts;
         table
+    }
+
+    /// Whether every active account can log in by SCRAM.
+    pub fn scram(&self) -> bool {
+        self.scram
     }
 
     /// All accounts, in the order of the file.
@@ -79,23 +87,8 @@ impl Table {
     /// The active account of a login name: the full address in any case, an alias that leads to it alone, or the bare local part
     /// when there is one domain.
     pub(super) fn login(&self, names: &Names, login: &str) -> Option<&Account> {
-        let account = match Mailbox::parse(login, true) {
-            Ok(Mailbox {
-                local,
-                host: Host::Domain(domain),
-            }) => {
-                let domain = names.canonical(&domain);
-                self.find(&local.folded(), domain)
-                    .or_else(|| self.sole(&local.folded(), domain))
-            }
-            Ok(Mailbox {
-                host: Host::Literal(_), ..
-            }) => None,
-            Err(_) => match names.domains.as_slice() {
-                [domain] => self.find(&login.to_lowercase(), domain),
-                _ => None,
-            },
-        };
+        let (local, domain) = login_address(names, login)?;
+        let account = self.find(&local, &domain).or_else(|| self.sole(&local, &domain));
         account.filter(|account| account.active)
     }
 
@@ -238,6 +231,31 @@ fn folded(names: &Names, local: &LocalPart, host: &Host) -> String {
     match host {
         Host::Domain(domain) if !is_ours(names, domain) => local.to_string(),
         Host::Domain(_) | Host::Literal(_) => local.folded(),
+    }
+}
+
+/// The address that a login name means, folded.
+fn login_address(names: &Names, login: &str) -> Option<(String, Domain)> {
+    match Mailbox::parse(login, true) {
+        Ok(Mailbox {
+            local,
+            host: Host::Domain(domain),
+        }) => Some((local.folded(), names.canonical(&domain).clone())),
+        Ok(Mailbox {
+            host: Host::Literal(_), ..
+        }) => None,
+        Err(_) => match names.domains.as_slice() {
+            [domain] => Some((login.to_lowercase(), domain.clone())),
+            _ => None,
+        },
+    }
+}
+
+/// One text for all ways to write a login name, also of nobody.
+pub(super) fn login_key(names: &Names, login: &str) -> String {
+    match login_address(names, login) {
+        Some((local, domain)) => format!("{local}@{domain}"),
+        None => login.to_lowercase(),
     }
 }
 

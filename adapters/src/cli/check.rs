@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use super::load::{Loaded, load};
 use super::{ConfigFile, Exit, Failure, secret};
-use crate::config::{Config, Problem, Severity, not_listening, settings};
+use crate::config::{Config, Dns, Problem, Severity, not_listening, settings};
+use crate::resolver::resolv_conf;
 
 /// Show what is wrong with a configuration, or what is in force
 ///
@@ -62,8 +63,24 @@ impl Check {
         {
             let _ = writeln!(out, "{line}");
         }
+        if let Some(config) = &loaded.read.config {
+            let _ = writeln!(out, "{}", dns_servers(&config.dns));
+        }
         print(&out)
     }
+}
+
+/// Which DNS servers would be asked.
+fn dns_servers(dns: &Dns) -> String {
+    let (servers, from) = match dns.servers.is_empty() {
+        false => (dns.servers.clone(), "dns.servers".to_string()),
+        true => match crate::os::resolv_conf() {
+            Ok(text) => (resolv_conf::servers(&text), "/etc/resolv.conf".into()),
+            Err(error) => (resolv_conf::servers(""), format!("/etc/resolv.conf cannot be read: {error}")),
+        },
+    };
+    let servers: Vec<String> = servers.iter().map(ToString::to_string).collect();
+    format!("DNS is asked at {} ({from})", servers.join(", "))
 }
 
 /// Each setting with its value and origin.

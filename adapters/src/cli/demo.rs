@@ -17,17 +17,18 @@ use crate::os::OsEnv;
 use crate::server::Bound;
 
 const DOMAIN: &str = "demo.test";
+/// What becomes of mail for others: the one place that says it.
+const OUTBOUND: &str = "Nothing leaves this machine: in this version mail for other domains is refused.";
 const PEOPLE: [&str; 2] = ["alice@demo.test", "bob@demo.test"];
 
 /// Run a whole server on this machine, with two accounts, to try it
 ///
 /// It listens on 127.0.0.1 only, needs no configuration and no privileges, shows a self-signed certificate, and sends nothing
-/// to other machines: in this version mail for other domains is refused. Each start sets new passwords and prints them with
-/// lines to try.
+/// to other machines. Each start sets new passwords and prints them with lines to try.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  pillarbox demo                                    ports 10025, 10143, 10465, 10587, 10993; in a temporary folder
+  pillarbox demo                                    ports 10025, 10080, 10143 and so on; in a temporary folder
   pillarbox demo --dir ./demo --port-base 20000     keeps its mail in ./demo
   pillarbox demo --port-base auto                   any free ports
 
@@ -36,7 +37,7 @@ pub(super) struct Demo {
     /// Where mail is kept [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Ports are N+25, N+143, N+465, N+587 and N+993; `auto` takes free ones
+    /// Ports are N+25, N+80, N+143, N+443, N+465, N+587 and N+993; `auto` takes free ones
     #[arg(long, value_name = "N", default_value = "10000", value_parser = port_base)]
     port_base: PortBase,
 }
@@ -128,7 +129,7 @@ fn configuration(folder: &Path, base: PortBase, warnings: &mut String) -> Result
             text,
             "\n[[listener]]\nprotocol = \"{name}\"\naddress = \"127.0.0.1:{port}\"\n"
         );
-        if protocol != Protocol::Smtp {
+        if protocol != Protocol::Smtp && !protocol.is_web() {
             text.push_str("plaintext_auth = [\"127.0.0.0/8\"]\n");
         }
     }
@@ -179,19 +180,25 @@ fn greeting(folder: &Path, temporary: bool, bound: &[Bound], passwords: &[Secret
     let (alice, bob) = (passwords[0].reveal(), passwords[1].reveal());
     let (submission, submissions) = (port(Protocol::Submission), port(Protocol::Submissions));
     let (imap, imaps) = (port(Protocol::Imap), port(Protocol::Imaps));
+    let (http, https) = (port(Protocol::Http), port(Protocol::Https));
     let mut out = format!("Pillarbox demo: a whole mail server on this machine, for {DOMAIN}\n\n");
     for (person, password) in PEOPLE.iter().zip(passwords) {
         let _ = writeln!(out, "  account      {person:<18} password {}", password.reveal());
     }
     for bound in bound {
-        let tls = if bound.protocol.implicit_tls() { "TLS" } else { "STARTTLS" };
-        let _ = writeln!(out, "  {:<12} {:<18} {tls}", bound.protocol.name(), bound.address.to_string());
+        let tls = match bound.protocol {
+            Protocol::Submissions | Protocol::Imaps | Protocol::Https => "TLS",
+            Protocol::Smtp | Protocol::Submission | Protocol::Imap => "STARTTLS",
+            Protocol::Http => "",
+        };
+        let line = format!("  {:<12} {:<18} {tls}", bound.protocol.name(), bound.address.to_string());
+        let _ = writeln!(out, "{}", line.trim_end());
     }
     let kept = if temporary { ", removed at the end" } else { "" };
     let _ = writeln!(out, "  mail         {}{kept}", folder.display());
-    out.push_str(
-        "\nNothing leaves this machine: in this version mail for other domains is refused.\n\
-         The certificate is self-signed, so clients must be told to accept it (curl: -k).\n",
+    let _ = writeln!(
+        out,
+        "\n{OUTBOUND}\nThe certificate is self-signed, so clients must be told to accept it (curl: -k)."
     );
     let _ = write!(
         out,
@@ -212,7 +219,15 @@ fn greeting(folder: &Path, temporary: bool, bound: &[Bound], passwords: &[Secret
          m.select('INBOX'); print(m.fetch('1', 'BODY[]')[1][0][1].decode()); m.logout()\"\n\
          \nThunderbird and others: IMAP 127.0.0.1 port {imaps} SSL/TLS (or {imap} STARTTLS), \
          SMTP 127.0.0.1 port {submissions} SSL/TLS (or {submission} STARTTLS), normal password.\n\
-         \nStop with Ctrl-C.\n"
+         \nThe settings that Thunderbird fetches, as curl sees them (a real server answers at ports 80 and 443):\n\
+         \n  curl -sS --resolve autoconfig.{DOMAIN}:{http}:127.0.0.1 \
+         'http://autoconfig.{DOMAIN}:{http}/mail/config-v1.1.xml?emailaddress={}'\n\
+         \n  curl -sSk --resolve autoconfig.{DOMAIN}:{https}:127.0.0.1 \
+         'https://autoconfig.{DOMAIN}:{https}/mail/config-v1.1.xml?emailaddress={}'\n\
+         \nThe page for people:\n\
+         \n  curl -sS -H 'Host: mx.{DOMAIN}' http://127.0.0.1:{http}/\n\
+         \nStop with Ctrl-C.\n",
+        PEOPLE[0], PEOPLE[0]
     );
     out
 }

@@ -12,6 +12,7 @@ mod alias;
 mod certificate;
 mod check;
 mod demo;
+mod dns;
 mod load;
 mod log;
 mod owner;
@@ -34,6 +35,7 @@ Begin here:
   pillarbox check                                   what is wrong with it
   pillarbox account add alice@example.org           an account
   pillarbox alias add team@example.org alice@example.org bob@example.org
+  pillarbox dns records example.org                 what to publish in DNS
   pillarbox serve                                   the server
 
 The configuration is pillarbox.toml in the working directory, else /etc/pillarbox/pillarbox.toml, or what -c names.
@@ -51,6 +53,8 @@ enum Command {
     Account(account::AccountArguments),
     /// Add, remove and list addresses that lead to others
     Alias(alias::AliasArguments),
+    /// Print the DNS records that a domain publishes
+    Dns(dns::DnsArguments),
 }
 
 /// Which configuration file.
@@ -103,6 +107,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Account(account) => account.run(),
         Command::Alias(alias) => alias.run(),
+        Command::Dns(dns) => dns.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

@@ -91,6 +91,10 @@ pub enum Protocol {
     Imap,
     /// IMAP over TLS: port 993.
     Imaps,
+    /// HTTP, for settings of mail programs: port 80.
+    Http,
+    /// HTTP over TLS: port 443.
+    Https,
 }
 
 /// A certificate and its key, PEM.
@@ -122,9 +126,11 @@ pub enum LogFormat {
 
 impl Protocol {
     /// All, in the order of their ports.
-    pub const ALL: [Protocol; 5] = [
+    pub const ALL: [Protocol; 7] = [
         Protocol::Smtp,
+        Protocol::Http,
         Protocol::Imap,
+        Protocol::Https,
         Protocol::Submissions,
         Protocol::Submission,
         Protocol::Imaps,
@@ -138,10 +144,12 @@ impl Protocol {
             Protocol::Submissions => "submissions",
             Protocol::Imap => "imap",
             Protocol::Imaps => "imaps",
+            Protocol::Http => "http",
+            Protocol::Https => "https",
         }
     }
 
-    /// Its port (RFC 5321, RFC 6409, RFC 8314, RFC 9051).
+    /// Its port (RFC 5321, RFC 6409, RFC 8314, RFC 9051, RFC 9110).
     pub fn port(self) -> u16 {
         match self {
             Protocol::Smtp => 25,
@@ -149,14 +157,24 @@ impl Protocol {
             Protocol::Submissions => 465,
             Protocol::Imap => 143,
             Protocol::Imaps => 993,
+            Protocol::Http => 80,
+            Protocol::Https => 443,
         }
     }
 
     /// Whether TLS begins with the connection.
     pub fn implicit_tls(self) -> bool {
         match self {
-            Protocol::Submissions | Protocol::Imaps => true,
-            Protocol::Smtp | Protocol::Submission | Protocol::Imap => false,
+            Protocol::Submissions | Protocol::Imaps | Protocol::Https => true,
+            Protocol::Smtp | Protocol::Submission | Protocol::Imap | Protocol::Http => false,
+        }
+    }
+
+    /// Whether it is HTTP.
+    pub fn is_web(self) -> bool {
+        match self {
+            Protocol::Http | Protocol::Https => true,
+            Protocol::Smtp | Protocol::Imap | Protocol::Submissions | Protocol::Submission | Protocol::Imaps => false,
         }
     }
 }

@@ -113,7 +113,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("domain", "subaddress", "+", "\"+\"", true,
         "What separates a name from a detail (alice+lists is alice): `+` or `-`; empty: nothing."),
     setting("listener", "protocol", "none: it must be given", "\"submission\"", true,
-        "smtp (25), submission (587), submissions (465), imap (143), imaps (993), or standard: all of these."),
+        "smtp (25), submission (587), submissions (465), imap (143), imaps (993), http (80), https (443), or standard: all of these."),
     setting("listener", "address", "the protocol's port, IPv4 and IPv6", "[\"127.0.0.1:2587\", \"[::1]:2587\"]", true,
         "Address and port, one or a list; port 0 takes a free one."),
     setting("listener", "proxy_protocol", "nobody", "[\"127.0.0.1\"]", true,
@@ -185,7 +185,7 @@ pub const LATER: &[(&str, &str)] = &[
 ];
 
 /// Protocols of later versions.
-pub const LATER_PROTOCOLS: &[&str] = &["lmtp", "http", "https", "metrics", "control"];
+pub const LATER_PROTOCOLS: &[&str] = &["lmtp", "metrics", "control"];
 
 /// The setting of a table and key.
 pub fn find(table: &str, key: &str) -> Option<&'static Setting> {

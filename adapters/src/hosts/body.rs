@@ -15,7 +15,6 @@ use pillarbox_core::machine::BodyError;
 use pillarbox_core::message::digest::Digest;
 use pillarbox_core::message::mime::Walker;
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::queue::{QUEUE, QueuedMessage};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, layout};
 
@@ -53,12 +52,6 @@ impl<E: Env> BodyRun<E> {
             chunk: Vec::new(),
             state: RunState::Idle(reader),
         }
-    }
-
-    /// A run over a message of the queue: `len` octets of prefix ++ body from `start` on, not beyond its end.
-    pub fn queued(store: Store<E>, message: &QueuedMessage, start: u64, len: u64) -> BodyRun<E> {
-        let row = message.row();
-        BodyRun::new(store, QUEUE, vec![BodyRange { row, start, len }])
     }
 
     /// Reads the next chunk.
@@ -197,7 +190,7 @@ impl<E: Env> Reader<E> {
 }
 
 /// A small message, whole: prefix and body. Its checksum fits.
-async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
     let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
     let message = match store.held(account, pack, offset) {
         Some((prefix, body)) => [&prefix[..], &body[..]].concat(),
@@ -211,7 +204,7 @@ async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result
 }
 
 /// The prefix of a large message.
-async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
     let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
     match store.held(account, pack, offset) {
         Some((prefix, _)) => Ok(prefix.to_vec()),
@@ -220,7 +213,12 @@ async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) ->
 }
 
 /// Reads on this thread what is in memory, else by the pool.
-async fn read_exactly<E: Env>(store: &Store<E>, path: DiskPath, offset: u64, len: usize) -> Result<Vec<u8>, BodyError> {
+pub(super) async fn read_exactly<E: Env>(
+    store: &Store<E>,
+    path: DiskPath,
+    offset: u64,
+    len: usize,
+) -> Result<Vec<u8>, BodyError> {
     let disk = store.env.disk();
     let mut bytes = vec![0; len];
     match disk.read_now(&path, offset, &mut bytes) {

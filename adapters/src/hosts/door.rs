@@ -9,7 +9,6 @@ use async_channel::Receiver;
 use futures_lite::future;
 use pillarbox_core::imap::server as imap;
 use pillarbox_core::limits;
-use pillarbox_core::machine::Close;
 use pillarbox_core::smtp::server as smtp;
 
 use super::Shared;
@@ -19,6 +18,7 @@ use super::smtp_server::SmtpHost;
 use crate::config::{Listener, Network, Protocol};
 use crate::drive::{StartTls, drive};
 use crate::env::{Alpn, Env};
+use crate::http::{self, Site};
 use crate::listen::Gate;
 use crate::proxy;
 
@@ -33,6 +33,8 @@ pub struct Current<E: Env> {
     pub message_max: u64,
     /// How long a message for other servers is tried (`delivery.max_age`).
     pub max_age: Duration,
+    /// What is served by HTTP.
+    pub site: Arc<Site>,
 }
 
 impl<E: Env> Clone for Current<E> {
@@ -42,6 +44,7 @@ impl<E: Env> Clone for Current<E> {
             hostname: self.hostname.clone(),
             message_max: self.message_max,
             max_age: self.max_age,
+            site: self.site.clone(),
         }
     }
 }
@@ -85,13 +88,13 @@ impl<E: Env> Door<E> {
         let (session, peer) = (guest.number(), guest.peer);
         tracing::debug!(session, protocol = protocol.name(), %peer, "connected");
         let why = match self.begin(stream, guest).await {
-            Ok(close) => format!("{:?}", close.why),
+            Ok(why) => why,
             Err(error) => error.to_string(),
         };
         tracing::debug!(session, protocol = protocol.name(), %peer, reason = why, "disconnected");
     }
 
-    async fn begin(&self, mut stream: E::Stream, mut guest: Guest) -> io::Result<Close> {
+    async fn begin(&self, mut stream: E::Stream, mut guest: Guest) -> io::Result<String> {
         let env = &self.shared.env;
         if within(&self.listener.proxy_protocol, guest.peer) {
             let header = Box::pin(in_time(env, limits::PROXY_TIMEOUT, proxy::read_header(&mut stream))).await?;
@@ -106,12 +109,14 @@ impl<E: Env> Door<E> {
             hostname,
             message_max,
             max_age,
+            site,
         } = current;
         let protocol = self.listener.protocol;
         let alpn = match protocol {
             Protocol::Smtp => Alpn::Ignore,
             Protocol::Submission | Protocol::Submissions => Alpn::Require("smtp"),
             Protocol::Imap | Protocol::Imaps => Alpn::Require("imap"),
+            Protocol::Http | Protocol::Https => Alpn::Require("http/1.1"),
         };
         let mut evidence = None;
         if protocol.implicit_tls() {
@@ -121,9 +126,9 @@ impl<E: Env> Door<E> {
         }
         let starttls = !protocol.implicit_tls();
         let plaintext_auth = within(&self.listener.plaintext_auth, peer);
-        let start_tls = StartTls { server: tls, alpn };
+        let start_tls = StartTls::Accept { server: tls, alpn };
         let (number, shared) = (guest.number(), self.shared.clone());
-        Ok(match protocol {
+        let close = match protocol {
             Protocol::Smtp | Protocol::Submission | Protocol::Submissions => {
                 let submission = protocol != Protocol::Smtp;
                 let settings = smtp::ask::Settings {
@@ -131,6 +136,7 @@ impl<E: Env> Door<E> {
                     submission,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let client = smtp::ask::Peer {
@@ -153,12 +159,18 @@ impl<E: Env> Door<E> {
                     hostname,
                     starttls,
                     plaintext_auth,
+                    scram: self.shared.accounts.scram(),
                     message_max,
                 };
                 let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());
                 Box::pin(drive(env, stream, machine, ImapHost::new(shared, guest), Some(&start_tls))).await
             }
-        })
+            Protocol::Http | Protocol::Https => {
+                let ended = Box::pin(http::serve(env, stream, guest, &site, protocol.implicit_tls())).await?;
+                return Ok(format!("{ended:?}"));
+            }
+        };
+        Ok(format!("{:?}", close.why))
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use pillarbox_core::sasl::ProofVerdict;
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 
@@ -89,5 +90,18 @@ impl Guest {
             }
             verdict
         }
+    }
+    /// Checks a proof of SCRAM, and logs the outcome.
+    pub fn prove<E: Env>(&self, shared: &Shared<E>, login: &str, message: &str, proof: &[u8; 32]) -> ProofVerdict {
+        let verdict = shared.accounts.prove(login, message, proof);
+        let peer = self.peer;
+        match &verdict {
+            ProofVerdict::Granted { login, .. } => {
+                self.permit.logged_in();
+                tracing::info!(account = login.name, %peer, "logged in");
+            }
+            ProofVerdict::Denied => tracing::warn!(login = escaped(login), %peer, "login denied"),
+        }
+        verdict
     }
 }

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened, Pulled,
-    PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
+    Pulled, PulledChanges, Value,
 };
 use pillarbox_core::machine::BodyError;
 use pillarbox_core::smtp::server::ask::SinkOpened;
@@ -15,6 +15,7 @@ use pillarbox_core::store::request::{Placement, Refused, Reply, Request, Where};
 use super::Shared;
 use super::body::{self, BodyRun};
 use super::guest::{Guest, Told};
+use super::matching::matching;
 use super::sessions::News;
 use super::sink::Sink;
 use super::smtp_server::started;
@@ -60,11 +61,18 @@ impl<E: Env> Host<Session> for ImapHost<E> {
         let shared = self.shared.clone();
         let number = self.guest.number();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
                     Reply::Mailboxes(list) => Ok(list),
@@ -126,6 +134,14 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                 self.run = Some(BodyRun::new(shared.store.clone(), mailbox.account, parts));
                 Performed::Now(then.answer(BodiesOpened::Ready))
             }
+            Ask::Match {
+                mailbox,
+                program,
+                candidates,
+                then,
+            } => Performed::Later(Box::pin(async move {
+                then.answer(Matched(matching(shared, mailbox.account, program, candidates).await))
+            })),
             Ask::SetFlags {
                 mailbox,
                 uids,
@@ -192,7 +208,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                     internal_date,
                     save_date: shared.env.now().unix,
                 };
-                let reply = started(&shared.env, sink.commit(vec![placement], number));
+                let reply = started(&shared.env, sink.commit(vec![placement], Vec::new(), number));
                 Performed::Later(Box::pin(async move { then.answer(AppendDone(appended(reply.await))) }))
             }
         }
@@ -243,10 +259,10 @@ fn refused(reply: Reply) -> Refused {
         | Reply::Placed { .. }
         | Reply::Flagged { .. }
         | Reply::Expunged { .. }
-        | Reply::Queue(_)
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Refused::Limit("the store gave another answer than was asked for".into()),
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Refused::Limit("the store gave another answer than was asked for".into()),
     }
 }
 

@@ -9,14 +9,18 @@ pub mod digests;
 pub mod door;
 pub mod guest;
 pub mod imap_server;
+pub mod matching;
+pub mod scheduler;
 pub mod sessions;
 pub mod sink;
+pub mod smtp_client;
 pub mod smtp_server;
 pub mod store;
 
 use crate::accounts::Accounts;
 use crate::config::Secrets;
 use crate::env::Env;
+use crate::resolver::Resolver;
 
 /// What all sessions of a server share.
 pub struct Shared<E: Env> {
@@ -24,12 +28,16 @@ pub struct Shared<E: Env> {
     pub env: E,
     /// Who may log in.
     pub accounts: Accounts<E>,
+    /// Asks DNS.
+    pub resolver: Resolver<E>,
     /// The passwords of next hops.
     pub secrets: Secrets,
     /// The store.
     pub store: store::Store<E>,
     /// All open sessions.
     pub sessions: std::sync::Arc<sessions::Sessions>,
+    /// Turns to search messages: one less than there are cores, over all sessions.
+    pub searches: std::sync::Arc<async_lock::Semaphore>,
     /// Unpredictable, new with each start: message ids are made of it and of a session's number.
     pub seed: [u8; 16],
 }

@@ -1,7 +1,7 @@
 //! A message that is coming in: in memory while it is small, then in a file below `tmp/`.
 //!
 //! A sink that is dropped leaves nothing. What it commits is either inline bytes, or a file that is already durable under its
-//! final name in every account that gets it; the queue is one of them.
+//! final name in every account that gets it.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -11,7 +11,7 @@ use futures_lite::future;
 use pillarbox_core::limits;
 use pillarbox_core::message::intake::{Intake, Taken};
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::queue::{Enqueue, QUEUE, RowChange};
+use pillarbox_core::store::queue::{Enqueue, QUEUE};
 use pillarbox_core::store::request::{Body, BodyBytes, Placement, Refused, Reply, Request};
 use pillarbox_core::store::{AccountId, EmailId, layout};
 
@@ -135,18 +135,12 @@ impl<E: Env> Sink<E> {
         Ok(())
     }
 
-    /// Commits it to every placement, all or none. Small messages are handed to the committer before this returns; what it
+    /// Commits it to every placement and to the queue, all or none. Small messages are handed to the committer before this returns; what it
     /// returns must be run to its end for large ones.
-    pub fn commit(self, placements: Vec<Placement>, origin: u64) -> impl Future<Output = Reply> + Send + 'static {
-        self.commit_queued(placements, Vec::new(), Vec::new(), origin)
-    }
-
-    /// As [`Sink::commit`], to the queue too, with the rows' changes that it reports ([`Request::Place`]).
-    pub fn commit_queued(
+    pub fn commit(
         self,
         placements: Vec<Placement>,
         queued: Vec<Enqueue>,
-        changes: Vec<RowChange>,
         origin: u64,
     ) -> impl Future<Output = Reply> + Send + 'static {
         let Sink {
@@ -160,6 +154,9 @@ impl<E: Env> Sink<E> {
         } = self;
         let accounts: BTreeSet<AccountId> = placements.iter().map(|placement| placement.account).collect();
         let Taken { size, crc, hash, digest } = intake.finish();
+        let in_accounts = accounts.iter().map(|account| (*account, layout::email_id(*account, &hash)));
+        let in_queue = queued.iter().map(|one| (QUEUE, layout::queued_id(&one.message, &hash)));
+        let names = in_accounts.chain(in_queue).collect();
         if failed.is_none() {
             let digest = std::sync::Arc::new(digest);
             for account in &accounts {
@@ -168,9 +165,6 @@ impl<E: Env> Sink<E> {
                     .insert((*account, layout::email_id(*account, &hash)), digest.clone());
             }
         }
-        let mut names: BTreeSet<(AccountId, EmailId)> = BTreeSet::new();
-        names.extend(accounts.iter().map(|account| (*account, layout::email_id(*account, &hash))));
-        names.extend(queued.iter().map(|one| (QUEUE, layout::queue_email_id(&one.message, &hash))));
         let place = move |bytes| Request::Place {
             body: Body {
                 len: size,
@@ -180,7 +174,7 @@ impl<E: Env> Sink<E> {
             },
             placements,
             queued,
-            changes,
+            changes: Vec::new(),
             origin,
         };
         let step = match (failed, file) {
@@ -225,6 +219,7 @@ struct Large<E: Env> {
     spool: Spool<E>,
     written: u64,
     rest: Vec<u8>,
+    /// Whose it becomes, and under which id.
     names: BTreeSet<(AccountId, EmailId)>,
 }
 
@@ -244,7 +239,8 @@ impl<E: Env> Large<E> {
         }
         disk.perform(DiskOp::Sync(path.clone())).await?;
         for (account, email) in &self.names {
-            let (directory, name) = (layout::big_directory(*account, *email), layout::big(*account, *email));
+            let (account, email) = (*account, *email);
+            let (directory, name) = (layout::big_directory(account, email), layout::big(account, email));
             disk.perform(DiskOp::MakeDir(directory.clone())).await?;
             match disk
                 .perform(DiskOp::Link {

@@ -49,20 +49,27 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
     fn perform(&mut self, ask: Ask) -> Performed<Value> {
         let shared = self.shared.clone();
         match ask {
-            Ask::StartTls { then } => Performed::StartTls(Box::new(move |outcome| then.answer(outcome))),
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::VerifyPassword { login, password, then } => {
                 let verdict = self.guest.verify(shared, login, password);
                 Performed::Later(Box::pin(async move { then.answer(verdict.await) }))
             }
+            Ask::ScramSalt { login, then } => Performed::Now(then.answer(shared.accounts.scram_salt(&login))),
+            Ask::ScramProof {
+                login,
+                message,
+                proof,
+                then,
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::recipient(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
                 }))
             })),
             Ask::JudgeAuthor { matter, then } => Performed::Later(Box::pin(async move {
-                let decided = decide(&shared.env, &shared.accounts, |facts| access::author(&matter, facts)).await;
+                let decided = decide(&shared.env, &shared.facts(), |facts| access::author(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| AuthorVerdict {
                     outcome: Err(undecided()),
                     because: Vec::new(),
@@ -87,12 +94,7 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 };
                 let taken = Taken::of(&message, self.guest.peer);
                 let (placements, queued) = split(message, self.max_age);
-                if queued.is_some() {
-                    // The store takes no queued messages yet.
-                    taken.log(&Reply::Refused(Refused::Limit("there is no queue".into())));
-                    return Performed::Now(then.answer(Committed::Failed));
-                }
-                let commit = sink.commit(placements, self.guest.number());
+                let commit = sink.commit(placements, Vec::from_iter(queued), self.guest.number());
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);
@@ -134,10 +136,10 @@ fn committed(reply: &Reply) -> Committed {
         | Reply::Done
         | Reply::Flagged { .. }
         | Reply::Expunged { .. }
-        | Reply::Queue(_)
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
-        | Reply::Changed { .. } => Committed::Failed,
+        | Reply::Changed { .. }
+        | Reply::Queue(_) => Committed::Failed,
     }
 }
 

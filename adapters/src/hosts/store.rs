@@ -3,8 +3,7 @@
 //! ```text
 //! sessions --submit--> inbox --> committer --Ask::Disk--> lanes (one task each) --answers--> inbox
 //!                                    |--Reply--> the submission's future      |--Notify--> Sessions
-//!                                    |--Hold, Release--> bytes not yet in packs
-//!                                    |--Queue--> the queue's runner
+//!                                    |--Hold, Release--> bytes not yet in packs    |--Queue--> the scheduler
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,10 +16,9 @@ use async_channel::{Receiver, Sender};
 use futures_lite::{FutureExt, future};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::queue::QueueEvent;
 use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
 use pillarbox_core::store::{AccountId, layout};
 use pillarbox_core::time::Instant;
@@ -144,8 +142,7 @@ impl<E: Env> Store<E> {
         }
     }
 
-    /// What happens in the queue, in the order of the records, each when it is durable: first every message that was queued at
-    /// the start, already there when [`Store::start`] returns. For one reader: several share the events.
+    /// What happens to the queue, in order, from the start on; for one listener, the scheduler.
     pub fn queue_events(&self) -> Receiver<QueueEvent> {
         self.queue_events.clone()
     }
@@ -225,8 +222,8 @@ impl<E: Env> Store<E> {
 struct Task<E: Env> {
     store: Store<E>,
     sessions: Arc<Sessions>,
-    queue: Sender<QueueEvent>,
     lanes: [Sender<(DiskOp, Slot<DiskReply>)>; 3],
+    queue: Sender<QueueEvent>,
     open: BTreeMap<u64, Open>,
     next: u64,
     ready: Option<Sender<Recovered>>,
@@ -285,9 +282,9 @@ impl<E: Env> Task<E> {
             | Request::Expunge { .. }
             | Request::Mailboxes(_)
             | Request::Changes { .. }
-            | Request::ChangeQueue { .. }
-            | Request::Queue
-            | Request::Unwatch { .. } => None,
+            | Request::Unwatch { .. }
+            | Request::ChangeQueue(_)
+            | Request::Queue => None,
         };
         self.open.insert(ticket, Open { reply, watch });
         Submission { ticket, request }
@@ -317,8 +314,6 @@ impl<E: Env> Task<E> {
                     self.unwatch(watch, mailbox);
                 }
             }
-            // The store itself holds the other end.
-            Ask::Queue(event) => _ = self.queue.try_send(event),
             Ask::Hold {
                 account,
                 pack,
@@ -333,6 +328,8 @@ impl<E: Env> Task<E> {
                 let mut held = self.store.held.lock().unwrap_or_else(PoisonError::into_inner);
                 held.remove(&(account, pack, offset));
             }
+            // The store holds a receiver itself: the channel is never closed.
+            Ask::Queue(event) => _ = self.queue.try_send(event),
             Ask::Stop(why) => self.store.env.exit(EXIT_INTERNAL, &why),
         }
     }

@@ -97,6 +97,14 @@ impl OsEnv {
     }
 }
 
+/// The system's list of DNS servers, as it stands now.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn resolv_conf() -> io::Result<String> {
+    std::fs::read_to_string("/etc/resolv.conf")
+}
+
 impl Env for OsEnv {
     type Stream = OsStream;
     type Listener = OsListener;
@@ -165,7 +173,7 @@ impl Env for OsEnv {
     }
 
     fn resolv_conf(&self) -> io::Result<String> {
-        std::fs::read_to_string("/etc/resolv.conf")
+        resolv_conf()
     }
 
     fn disk(&self) -> &OsDisk {

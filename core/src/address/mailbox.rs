@@ -46,6 +46,15 @@ impl Host {
 }
 
 impl Mailbox {
+    /// Whether it has ASCII characters only: else it needs SMTPUTF8 (RFC 6531).
+    pub fn is_ascii(&self) -> bool {
+        let host = match &self.host {
+            Host::Domain(domain) => domain.as_str().is_ascii(),
+            Host::Literal(_) => true,
+        };
+        host && self.local.as_str().is_ascii()
+    }
+
     /// Reads a whole address in its wire form.
     ///
     /// # Errors

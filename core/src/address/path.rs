@@ -22,6 +22,14 @@ pub enum ForwardPath {
 }
 
 impl ReversePath {
+    /// Whether it has ASCII characters only.
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            ReversePath::Null => true,
+            ReversePath::Mailbox(mailbox) => mailbox.is_ascii(),
+        }
+    }
+
     /// Reads a path at the start of `text`; what follows it.
     ///
     /// # Errors
@@ -38,6 +46,14 @@ impl ReversePath {
 }
 
 impl ForwardPath {
+    /// Whether it has ASCII characters only.
+    pub fn is_ascii(&self) -> bool {
+        match self {
+            ForwardPath::Postmaster => true,
+            ForwardPath::Mailbox(mailbox) => mailbox.is_ascii(),
+        }
+    }
+
     /// Reads a path at the start of `text`; what follows it.
     ///
     /// # Errors

@@ -16,6 +16,11 @@ const VALUES: [u8; 256] = {
     values
 };
 
+/// The six bits of a digit; `None`: it is none.
+pub fn value(digit: u8) -> Option<u8> {
+    Some(VALUES[usize::from(digit)]).filter(|value| *value != 255)
+}
+
 /// The padded base64 of some bytes.
 pub fn encode(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);

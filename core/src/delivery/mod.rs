@@ -3,6 +3,7 @@
 //! * [`route`]: the decision which servers to try for a recipient (MX in order, null MX, address literal, smarthost).
 //! * [`retry`]: when the next attempt is made.
 //! * [`dsn`]: reports (RFC 3464).
+//! * [`scheduler`]: the machine over the queue's rows: who is tried when, over how many connections.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use core::net::IpAddr;
 pub mod dsn;
 pub mod retry;
 pub mod route;
+pub mod scheduler;
 
 use crate::address::Domain;
 use crate::smtp::client::ask::TlsUse;

@@ -12,38 +12,58 @@ use crate::time::UnixTime;
 pub struct RetrySettings {
     /// The waits after the first, second, ... attempt; the last repeats. Never empty.
     pub waits: Vec<Duration>,
+    /// Hundredths by which a wait is lengthened or shortened at random; at most 100.
+    pub jitter: u64,
     /// When a delay is reported.
     pub delay_notice: Duration,
 }
+
+crate::record_struct!(RetrySettings {
+    waits,
+    jitter,
+    delay_notice
+});
 
 impl Default for RetrySettings {
     fn default() -> Self {
         RetrySettings {
             waits: limits::RETRY.into(),
+            jitter: limits::RETRY_JITTER,
             delay_notice: limits::DELAY_NOTICE,
         }
     }
 }
 
-/// When the attempt after this one is made. `attempts` counts this one; `said` is why it did not succeed. The seed makes the
-/// jitter. Never later than `expires`: then the row fails.
-pub fn next_due(settings: &RetrySettings, attempts: u32, said: &Said, now: UnixTime, expires: UnixTime, seed: u64) -> UnixTime {
+/// How long to wait for the next attempt. `attempts` counts those that were made; `said` is why the last did not succeed. The seed
+/// makes the jitter.
+pub fn wait(settings: &RetrySettings, attempts: u32, said: &Said, seed: u64) -> Duration {
     let place = (attempts.max(1) as usize - 1).min(settings.waits.len() - 1);
-    let wait = millis(settings.waits[place]);
-    let jitter = i64::try_from(super::mixed(seed, u64::from(attempts)) % (2 * limits::RETRY_JITTER + 1)).expect("below 100");
-    let hundredth = wait / 100;
-    let wait = if attempts <= 1 && looks_like_greylisting(said) {
+    let wait = settings.waits[place];
+    if attempts <= 1 && looks_like_greylisting(said) {
         // Never sooner than the list asks for: coming too early begins the wait anew.
-        millis(limits::RETRY_GREYLIST).max(wait)
-    } else {
-        wait - hundredth * limits::RETRY_JITTER as i64 + hundredth * jitter
-    };
-    UnixTime(now.0.saturating_add(wait).min(expires.0))
+        return limits::RETRY_GREYLIST.max(wait);
+    }
+    let hundredth = wait / 100;
+    let range = u32::try_from(settings.jitter.min(100)).expect("at most 100");
+    let jitter = u32::try_from(super::mixed(seed, u64::from(attempts)) % (2 * u64::from(range) + 1)).expect("at most 200");
+    (wait - hundredth * range).saturating_add(hundredth * jitter)
 }
 
 /// A server's temporary refusal on policy grounds (RFC 6647 §2.1: 450 or 451, X.7.1 or no better code).
 fn looks_like_greylisting(said: &Said) -> bool {
     said.by.is_some() && matches!(said.code, 450 | 451) && matches!(said.status, [4, 7, _] | [4, 2, 0] | [4, 0, 0] | [4, 5, 1])
+}
+
+/// The longest wait there is: what lies further ahead in a row that is loaded was made by another clock.
+pub fn longest_wait(settings: &RetrySettings) -> Duration {
+    let longest = settings
+        .waits
+        .iter()
+        .max()
+        .copied()
+        .unwrap_or_default()
+        .max(limits::RETRY_GREYLIST);
+    longest.saturating_add(longest / 100 * settings.jitter.min(100) as u32)
 }
 
 /// When the sender is told of a delay, if it is.
@@ -73,8 +93,7 @@ mod tests {
         }
     }
 
-    const MINUTE: i64 = 60_000;
-    const NEVER: UnixTime = UnixTime(i64::MAX);
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn waits_grow_with_jitter_and_the_last_repeats() {
@@ -91,20 +110,15 @@ mod tests {
             (8, 240),
             (900, 240),
         ] {
-            let mut seen = (i64::MAX, 0);
+            let range = (MINUTE * minutes * 80 / 100, MINUTE * minutes * 120 / 100);
+            let mut seen = (Duration::MAX, Duration::ZERO);
             for seed in 0..500 {
-                let wait = next_due(&settings, attempts, &refused, UnixTime(0), NEVER, seed).0;
-                assert!(
-                    (minutes * MINUTE * 80 / 100..=minutes * MINUTE * 120 / 100).contains(&wait),
-                    "{attempts}: {wait}"
-                );
+                let wait = wait(&settings, attempts, &refused, seed);
+                assert!((range.0..=range.1).contains(&wait), "{attempts}: {wait:?}");
+                assert!(wait <= longest_wait(&settings));
                 seen = (seen.0.min(wait), seen.1.max(wait));
             }
-            assert_eq!(
-                seen,
-                (minutes * MINUTE * 80 / 100, minutes * MINUTE * 120 / 100),
-                "the whole range is used"
-            );
+            assert_eq!(seen, range, "the whole range is used");
         }
     }
 
@@ -113,23 +127,10 @@ mod tests {
         let settings = RetrySettings::default();
         let grey = said(451, [4, 7, 1], Some("mx"));
         for seed in 0..100 {
-            assert_eq!(
-                next_due(&settings, 1, &grey, UnixTime(7), NEVER, seed),
-                UnixTime(7 + 6 * MINUTE)
-            );
-            assert!(next_due(&settings, 2, &grey, UnixTime(0), NEVER, seed).0 >= 8 * MINUTE);
+            assert_eq!(wait(&settings, 1, &grey, seed), MINUTE * 6);
+            assert!(wait(&settings, 2, &grey, seed) >= MINUTE * 8);
         }
         let ours = said(451, [4, 7, 1], None);
-        assert!((0..100).any(|seed| next_due(&settings, 1, &ours, UnixTime(0), NEVER, seed).0 < 5 * MINUTE));
-    }
-
-    #[test]
-    fn nothing_is_due_after_its_expiry() {
-        let settings = RetrySettings::default();
-        let refused = said(421, [4, 3, 2], None);
-        assert_eq!(
-            next_due(&settings, 9, &refused, UnixTime(100), UnixTime(200), 1),
-            UnixTime(200)
-        );
+        assert!((0..100).any(|seed| wait(&settings, 1, &ours, seed) < MINUTE * 5));
     }
 }

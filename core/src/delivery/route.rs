@@ -48,21 +48,10 @@ pub struct RouteSettings {
 /// One `[[route]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// For whom.
-    pub recipient_domain: DomainPattern,
+    /// For mail to these domains.
+    pub recipient_domains: Vec<Domain>,
     /// Where to.
     pub next: NextHop,
-}
-
-/// Which domains a rule is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DomainPattern {
-    /// `example.org`: this one.
-    Exactly(Domain),
-    /// `*.example.org`: all below it.
-    Below(Domain),
-    /// `*`: every recipient, address literals too.
-    Any,
 }
 
 /// A server that the settings name.
@@ -125,8 +114,7 @@ crate::record_struct!(RouteSettings {
     allow_loopback_targets,
     families
 });
-crate::record_struct!(Rule { recipient_domain, next });
-crate::record_enum!(DomainPattern { 0 => Exactly(domain), 1 => Below(domain), 2 => Any });
+crate::record_struct!(Rule { recipient_domains, next });
 crate::record_struct!(NextHop {
     host,
     port,
@@ -146,20 +134,6 @@ impl Default for RouteSettings {
             port: 25,
             allow_loopback_targets: false,
             families: Families::Ipv4First,
-        }
-    }
-}
-
-impl DomainPattern {
-    fn fits(&self, host: &Host) -> bool {
-        match (self, host) {
-            (DomainPattern::Any, _) => true,
-            (DomainPattern::Exactly(domain), Host::Domain(asked)) => domain == asked,
-            (DomainPattern::Below(domain), Host::Domain(asked)) => {
-                let below = asked.as_str().strip_suffix(domain.as_str());
-                below.is_some_and(|label| label.ends_with('.'))
-            }
-            (DomainPattern::Exactly(_) | DomainPattern::Below(_), Host::Literal(_)) => false,
         }
     }
 }
@@ -205,7 +179,10 @@ pub fn destination(recipient: &Mailbox, settings: &RouteSettings) -> Destination
 /// The server that the settings name for a recipient, and by which setting.
 fn named<'a>(recipient: &Mailbox, settings: &'a RouteSettings) -> Option<(&'a NextHop, &'static str)> {
     let mut rules = settings.rules.iter();
-    let rule = rules.find(|rule| rule.recipient_domain.fits(&recipient.host));
+    let rule = match &recipient.host {
+        Host::Domain(domain) => rules.find(|rule| rule.recipient_domains.contains(domain)),
+        Host::Literal(_) => None,
+    };
     let rule = rule.map(|rule| (&rule.next, "route"));
     rule.or(settings.smarthost.as_ref().map(|next| (next, "delivery.smarthost")))
 }

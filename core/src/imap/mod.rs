@@ -5,6 +5,7 @@ pub mod flag;
 pub mod frame;
 pub mod mailbox_name;
 pub mod response;
+pub mod search;
 pub mod sequence;
 pub mod server;
 pub mod view;

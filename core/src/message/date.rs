@@ -65,18 +65,7 @@ pub fn parse_internal(text: &[u8]) -> Option<UnixTime> {
 /// `date-time = [day-of-week ","] day month year hour ":" minute [":" second] zone`
 pub fn parse_rfc5322(value: &[u8]) -> Option<UnixTime> {
     let mut tokens = Tokens::new(value);
-    tokens.skip_cfws();
-    if tokens.peek().is_some_and(|byte| byte.is_ascii_alphabetic()) {
-        tokens.take_while(|byte| byte.is_ascii_alphabetic());
-        tokens.skip_cfws();
-        tokens.take(b',');
-        tokens.skip_cfws();
-    }
-    let day = number(&mut tokens, 1..=2)?;
-    skip_dashes(&mut tokens);
-    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
-    skip_dashes(&mut tokens);
-    let year = full_year(tokens.take_while(|byte| byte.is_ascii_digit()))?;
+    let (year, month, day) = written_date(&mut tokens)?;
     tokens.skip_cfws();
     let hour = number(&mut tokens, 1..=2)?;
     tokens.skip_cfws();
@@ -96,6 +85,58 @@ pub fn parse_rfc5322(value: &[u8]) -> Option<UnixTime> {
     };
     let seconds = moment([year, month, day, hour, minute, second])?;
     Some(UnixTime::from_seconds(seconds - zone * 60))
+}
+
+/// The day that a `Date` field names, as it is written, whatever its time and zone: in days since 1970-01-01 (SEARCH SENTON,
+/// RFC 9051 §6.4.4).
+pub fn parse_day(value: &[u8]) -> Option<i64> {
+    let (year, month, day) = written_date(&mut Tokens::new(value))?;
+    moment([year, month, day, 0, 0, 0]).map(|seconds| seconds / DAY)
+}
+
+/// The day of an IMAP `date`, in days since 1970-01-01.
+///
+/// `date-text = date-day "-" date-month "-" date-year` (RFC 9051 §9)
+pub fn parse_imap_day(text: &[u8]) -> Option<i64> {
+    let mut tokens = Tokens::new(text);
+    let day = number(&mut tokens, 1..=2)?;
+    separator(&mut tokens, b'-')?;
+    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    separator(&mut tokens, b'-')?;
+    let year = number(&mut tokens, 4..=4)?;
+    if !tokens.is_empty() {
+        return None;
+    }
+    moment([year, month, day, 0, 0, 0]).map(|seconds| seconds / DAY)
+}
+
+/// The day of a moment in UTC, in days since 1970-01-01.
+pub fn day_of(time: UnixTime) -> i64 {
+    time.seconds().div_euclid(DAY)
+}
+
+/// An IMAP `date`: `1-Feb-1994`. Years are kept within 0 to 9999.
+pub fn format_imap_day(day: i64) -> String {
+    let at = Civil::of(UnixTime::from_seconds(day.saturating_mul(DAY)));
+    let month = MONTHS[at.month as usize - 1];
+    format!("{}-{month}-{:04}", at.day, at.year)
+}
+
+/// `[day-of-week ","] day month year`
+fn written_date(tokens: &mut Tokens<'_>) -> Option<(i64, i64, i64)> {
+    tokens.skip_cfws();
+    if tokens.peek().is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        tokens.take_while(|byte| byte.is_ascii_alphabetic());
+        tokens.skip_cfws();
+        tokens.take(b',');
+        tokens.skip_cfws();
+    }
+    let day = number(tokens, 1..=2)?;
+    skip_dashes(tokens);
+    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    skip_dashes(tokens);
+    let year = full_year(tokens.take_while(|byte| byte.is_ascii_digit()))?;
+    Some((year, month, day))
 }
 
 fn separator(tokens: &mut Tokens<'_>, byte: u8) -> Option<()> {

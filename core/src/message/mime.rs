@@ -67,6 +67,28 @@ impl Walked {
     }
 }
 
+/// What a walker may be asked to tell as it goes ([`Walker::update_with`]). Any split of the octets tells the same, body octets in
+/// other pieces.
+pub trait Observer {
+    /// A field with its line ends, cut at [`limits::HEADER_KEPT`]; `top`: of the message's own header.
+    fn field(&mut self, top: bool, raw: &[u8]);
+    /// The header of this part is whole; its body follows.
+    fn body_begins(&mut self, part: &Walked);
+    /// Octets of the body begun last, or of what lies around the parts of a multipart. The line end before a boundary is among
+    /// them, the boundary is not.
+    fn body(&mut self, octets: &[u8]);
+    /// The body has ended. What comes before the next beginning is of no part.
+    fn body_ends(&mut self);
+}
+
+/// Nobody listens.
+impl Observer for () {
+    fn field(&mut self, _: bool, _: &[u8]) {}
+    fn body_begins(&mut self, _: &Walked) {}
+    fn body(&mut self, _: &[u8]) {}
+    fn body_ends(&mut self) {}
+}
+
 /// The walker.
 #[derive(Debug)]
 pub struct Walker {
@@ -77,6 +99,8 @@ pub struct Walker {
     state: State,
     /// The line so far, as far as it matters.
     line: Vec<u8>,
+    /// So many octets of it were told as a body's.
+    told: usize,
     /// Where the line began, and how long the line end before it was.
     line_start: u64,
     last_end: u64,
@@ -123,6 +147,7 @@ impl Walker {
             open: Vec::new(),
             state: State::Header,
             line: Vec::new(),
+            told: 0,
             line_start: 0,
             last_end: 0,
             last_was_cr: false,
@@ -136,35 +161,46 @@ impl Walker {
     }
 
     /// Takes more bytes.
-    pub fn update(&mut self, mut bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.update_with(bytes, &mut ());
+    }
+
+    /// Takes more bytes, and tells what they are.
+    pub fn update_with(&mut self, mut bytes: &[u8], observer: &mut impl Observer) {
         while !bytes.is_empty() {
             let (piece, whole) = match memchr(b'\n', bytes) {
                 Some(end) => (&bytes[..=end], true),
                 None => (bytes, false),
             };
-            self.piece(piece);
+            self.piece(piece, observer);
             self.offset += piece.len() as u64;
             if whole {
-                self.line_ends();
+                self.line_ends(observer);
             }
             bytes = &bytes[piece.len()..];
         }
     }
 
     /// The end of the message: its parts in pre-order.
-    pub fn finish(mut self) -> Vec<Walked> {
+    pub fn finish(self) -> Vec<Walked> {
+        self.finish_with(&mut ())
+    }
+
+    /// The end of the message, told too.
+    pub fn finish_with(mut self, observer: &mut impl Observer) -> Vec<Walked> {
         if self.line_start < self.offset {
-            self.last_line();
+            self.last_line(observer);
         }
         if self.state == State::Header {
-            self.header_ends(self.offset, self.lines);
+            self.header_ends(self.offset, self.lines, observer);
         }
         self.end_down_to(0, self.offset, self.lines);
+        observer.body_ends();
         self.parts
     }
 
     /// Keeps what matters of a piece of a line.
-    fn piece(&mut self, piece: &[u8]) {
+    fn piece(&mut self, piece: &[u8], observer: &mut impl Observer) {
         let room = match self.state {
             State::Header => self.header_room,
             State::Body => LINE_KEPT,
@@ -178,6 +214,14 @@ impl Walker {
         if wanted {
             let keep = piece.len().min(room.saturating_sub(self.line.len()));
             self.line.extend_from_slice(&piece[..keep]);
+            // Longer than a boundary line: what it is, is known.
+            if keep < piece.len() && self.state == State::Body && self.boundary(&self.line).is_none() {
+                self.tell_line(observer);
+                observer.body(&piece[keep..]);
+            }
+        } else {
+            self.tell_line(observer);
+            observer.body(piece);
         }
         let before = piece.len().checked_sub(2).map(|at| piece[at]);
         let cr = if piece.ends_with(b"\n") {
@@ -188,41 +232,51 @@ impl Walker {
         self.last_was_cr = cr;
     }
 
-    fn line_ends(&mut self) {
+    /// Tells what was held back of a line that is a body's.
+    fn tell_line(&mut self, observer: &mut impl Observer) {
+        if self.told < self.line.len() {
+            observer.body(&self.line[self.told..]);
+            self.told = self.line.len();
+        }
+    }
+
+    fn line_ends(&mut self, observer: &mut impl Observer) {
         let eol = if self.last_was_cr { 2 } else { 1 };
         self.lines += 1;
         let line = core::mem::take(&mut self.line);
-        self.whole_line(&line, self.lines - 1);
+        self.whole_line(&line, self.lines - 1, observer);
         self.line = line;
         self.line.clear();
+        self.told = 0;
         self.line_start = self.offset;
         self.last_end = eol;
         self.last_was_cr = false;
     }
 
     /// The last line, without a line end.
-    fn last_line(&mut self) {
+    fn last_line(&mut self, observer: &mut impl Observer) {
         let line = core::mem::take(&mut self.line);
-        self.whole_line(&line, self.lines);
+        self.whole_line(&line, self.lines, observer);
         self.line_start = self.offset;
         self.last_end = 0;
     }
 
     /// Decides about a line; `lines`: how many end before it.
-    fn whole_line(&mut self, line: &[u8], lines: u64) {
-        if line.starts_with(b"--")
-            && let Some((depth, close)) = self.boundary(line)
-        {
-            self.delimiter(depth, close, lines);
+    fn whole_line(&mut self, line: &[u8], lines: u64, observer: &mut impl Observer) {
+        if let Some((depth, close)) = self.boundary(line) {
+            self.delimiter(depth, close, lines, observer);
             return;
         }
         if self.state == State::Body {
+            if self.told < line.len() {
+                observer.body(&line[self.told..]);
+            }
             return;
         }
         if line == b"\r\n" || line == b"\n" {
-            self.header_ends(self.offset, self.lines);
+            self.header_ends(self.offset, self.lines, observer);
         } else {
-            self.header_line(line);
+            self.header_line(line, observer);
         }
     }
 
@@ -230,7 +284,7 @@ impl Walker {
     ///
     /// The boundary must only begin the line (RFC 2046 §5.1.1); of several the longest counts, then the innermost.
     fn boundary(&self, line: &[u8]) -> Option<(usize, bool)> {
-        let text = &line[2..];
+        let text = line.strip_prefix(b"--")?;
         let mut found: Option<(usize, &[u8])> = None;
         for (depth, open) in self.open.iter().enumerate().rev() {
             let Some(boundary) = open.boundary.as_deref().filter(|_| !open.closed) else {
@@ -244,14 +298,15 @@ impl Walker {
     }
 
     /// Acts on a delimiter; `lines`: how many end before it.
-    fn delimiter(&mut self, depth: usize, close: bool, lines: u64) {
+    fn delimiter(&mut self, depth: usize, close: bool, lines: u64, observer: &mut impl Observer) {
         if self.state == State::Header {
-            self.header_ends(self.line_start, lines);
+            self.header_ends(self.line_start, lines, observer);
         }
         // The line end before the delimiter belongs to it (RFC 2046 §5.1.1), unless there is none.
         let end = self.line_start.saturating_sub(self.last_end);
         let lines = lines.saturating_sub(u64::from(self.last_end > 0));
         self.end_down_to(depth + 1, end, lines);
+        observer.body_ends();
         self.state = State::Body;
         let multipart = &mut self.open[depth];
         if close {
@@ -310,18 +365,21 @@ impl Walker {
     }
 
     /// A line of a header: the field before it is whole unless this one continues it.
-    fn header_line(&mut self, line: &[u8]) {
+    fn header_line(&mut self, line: &[u8], observer: &mut impl Observer) {
         if !line.starts_with(b" ") && !line.starts_with(b"\t") {
-            self.keep_field();
+            self.keep_field(observer);
         }
         let room = self.header_room.saturating_sub(self.header.len());
         self.header.extend_from_slice(&line[..line.len().min(room)]);
     }
 
     /// Takes the field over if it is one that is kept.
-    fn keep_field(&mut self) {
+    fn keep_field(&mut self, observer: &mut impl Observer) {
         let colon = memchr(b':', &self.header);
         let innermost = self.open.last().expect("a header belongs to a part").part;
+        if !self.header.is_empty() {
+            observer.field(innermost == 0, &self.header);
+        }
         if let Some(colon) = colon {
             let name = self.header[..colon].trim_ascii();
             let known = KEPT.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name));
@@ -345,8 +403,8 @@ impl Walker {
     }
 
     /// The header of the innermost part is whole, and its body begins behind so many line ends: what kind of part is it?
-    fn header_ends(&mut self, body_start: u64, lines: u64) {
-        self.keep_field();
+    fn header_ends(&mut self, body_start: u64, lines: u64, observer: &mut impl Observer) {
+        self.keep_field(observer);
         self.state = State::Body;
         let depth = self.open.len();
         let open = self.open.last_mut().expect("a header belongs to a part");
@@ -365,7 +423,19 @@ impl Walker {
             None if in_digest => Content::parse_type(b"message/rfc822"),
             None => None,
         };
-        let Some(content) = &walked.content else { return };
+        let embeds = self.judge_content(index, depth, body_start);
+        observer.body_begins(&self.parts[index]);
+        if embeds {
+            self.parts[index].part.kind = PartKind::Message;
+            self.begin(index, 1);
+        }
+    }
+
+    /// What a part's content makes of it; whether it is a message with a header of its own.
+    fn judge_content(&mut self, index: usize, depth: usize, body_start: u64) -> bool {
+        let open = self.open.last_mut().expect("a header belongs to a part");
+        let walked = &mut self.parts[index];
+        let Some(content) = &walked.content else { return false };
         if content.is("multipart", "*") {
             let boundary = content
                 .parameter("boundary")
@@ -386,10 +456,11 @@ impl Walker {
             // Only message/global may be encoded (RFC 6532 §3.7), and is octets then; message/rfc822 is not, whatever it says.
             let encoded = [&b"base64"[..], b"quoted-printable"];
             let opaque = content.is("message", "global") && encoded.iter().any(|known| known.eq_ignore_ascii_case(&encoding));
-            if !opaque && depth <= limits::MIME_DEPTH && self.parts.len() < limits::MIME_PARTS && body_start == self.offset {
-                self.parts[index].part.kind = PartKind::Message;
-                self.begin(index, 1);
-            }
+            return !opaque
+                && depth <= limits::MIME_DEPTH
+                && self.parts.len() < limits::MIME_PARTS
+                && body_start == self.offset;
         }
+        false
     }
 }

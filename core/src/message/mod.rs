@@ -1,13 +1,17 @@
 //! Messages (RFC 5322, RFC 2045-2047): headers, dates, address lists, the iterative MIME walker and the digest.
 //!
-//! Nothing here decodes a body; everything that is answered about a message comes from one pass over its bytes ([`intake`]).
+//! Everything that is answered about a message without reading it comes from one pass over its bytes ([`intake`]), which decodes
+//! nothing. Search and BINARY decode: transfer encodings, charsets and encoded words, each a fold.
 
 pub mod address_list;
+pub mod charset;
 pub mod content;
 pub mod date;
 pub mod digest;
+pub mod encoded_word;
 pub mod header;
 pub mod header_filter;
+pub mod id;
 pub mod intake;
 pub mod mime;
 pub mod section;
@@ -15,3 +19,4 @@ mod structure;
 #[cfg(test)]
 mod tests;
 mod token;
+pub mod transfer;

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::parameter::{self, MailParameters, RcptParameters};
 use crate::address::{AddressError, ForwardPath, ReversePath};
 
 /// A command.
@@ -26,9 +27,18 @@ pub enum Command {
     Rcpt {
         /// Who gets it.
         path: ForwardPath,
+        /// What is wished for it.
+        parameters: RcptParameters,
     },
     /// DATA.
     Data,
+    /// BDAT (RFC 3030): so many octets follow the line.
+    Bdat {
+        /// How many.
+        size: u64,
+        /// The message ends with them.
+        last: bool,
+    },
     /// RSET.
     Rset,
     /// NOOP, whatever follows it.
@@ -50,19 +60,6 @@ pub enum Command {
     },
 }
 
-/// What MAIL declares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct MailParameters {
-    /// SIZE (RFC 1870), 0 when not given.
-    pub size: u64,
-    /// BODY=8BITMIME (RFC 6152).
-    pub eight_bit: bool,
-    /// AUTH= (RFC 4954 §5) was given; whom it names is not believed.
-    pub auth: bool,
-    /// Any parameter was given.
-    pub any: bool,
-}
-
 /// Why a line is no command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Syntax {
@@ -76,7 +73,9 @@ pub enum Syntax {
     Argument(&'static str),
     /// The address is malformed: 501.
     Address(AddressError),
-    /// A parameter that was not offered: 555.
+    /// BDAT without a size that can be read: where its octets end is unknown, so the session ends.
+    Chunk,
+    /// A parameter that is never offered: 555.
     Parameter(String),
 }
 
@@ -104,6 +103,7 @@ pub fn parse(line: &[u8]) -> Result<Command, Syntax> {
         b"MAIL" => mail(rest),
         b"RCPT" => rcpt(rest),
         b"DATA" => bare(Command::Data),
+        b"BDAT" => bdat(rest),
         b"RSET" => bare(Command::Rset),
         b"NOOP" => Ok(Command::Noop),
         b"QUIT" => bare(Command::Quit),
@@ -133,40 +133,37 @@ fn hello(extended: bool, rest: &[u8]) -> Result<Command, Syntax> {
     })
 }
 
-/// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`; a space behind the colon is forgiven.
+/// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters]`; a space behind the colon is forgiven. Whether the path may have other
+/// than ASCII characters is the session's to say.
 fn mail(rest: &[u8]) -> Result<Command, Syntax> {
     let rest = keyword(rest, b"FROM:").ok_or(Syntax::Argument("say MAIL FROM:<address>"))?;
-    let (path, rest) = ReversePath::parse_prefix(rest, false).map_err(Syntax::Address)?;
-    let mut parameters = MailParameters::default();
-    for parameter in parameter_words(rest)? {
-        parameters.any = true;
-        let (name, value) = parameter
-            .split_once('=')
-            .map_or((parameter, None), |(name, value)| (name, Some(value)));
-        match (name.to_ascii_uppercase().as_str(), value) {
-            // size-value = 1*20DIGIT (RFC 1870 §6.1)
-            ("SIZE", Some(value))
-                if value.len() <= 20 && !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) =>
-            {
-                parameters.size = value.parse().unwrap_or(u64::MAX);
-            }
-            ("BODY", Some(value)) if value.eq_ignore_ascii_case("7BIT") => parameters.eight_bit = false,
-            ("BODY", Some(value)) if value.eq_ignore_ascii_case("8BITMIME") => parameters.eight_bit = true,
-            ("AUTH", Some(_)) => parameters.auth = true,
-            ("SIZE" | "BODY", _) => return Err(Syntax::Argument("the parameter's value is malformed")),
-            _ => return Err(Syntax::Parameter(name.into())),
-        }
-    }
+    let (path, rest) = ReversePath::parse_prefix(rest, true).map_err(Syntax::Address)?;
+    let parameters = parameter::mail(rest)?;
     Ok(Command::Mail { path, parameters })
 }
 
 /// `rcpt = "RCPT TO:" Forward-path [SP Rcpt-parameters]`.
 fn rcpt(rest: &[u8]) -> Result<Command, Syntax> {
     let rest = keyword(rest, b"TO:").ok_or(Syntax::Argument("say RCPT TO:<address>"))?;
-    let (path, rest) = ForwardPath::parse_prefix(rest, false).map_err(Syntax::Address)?;
-    match parameter_words(rest)?.first() {
-        None => Ok(Command::Rcpt { path }),
-        Some(parameter) => Err(Syntax::Parameter(parameter.split('=').next().unwrap_or_default().into())),
+    let (path, rest) = ForwardPath::parse_prefix(rest, true).map_err(Syntax::Address)?;
+    let parameters = parameter::rcpt(rest)?;
+    Ok(Command::Rcpt { path, parameters })
+}
+
+/// `bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ]` (RFC 3030 §2).
+fn bdat(rest: &[u8]) -> Result<Command, Syntax> {
+    let mut words = rest.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    let size = words.next().and_then(|word| core::str::from_utf8(word).ok());
+    let size = size.filter(|size| size.bytes().all(|byte| byte.is_ascii_digit()));
+    let size = size.and_then(|size| size.parse().ok()).ok_or(Syntax::Chunk)?;
+    let last = match words.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case(b"LAST") => true,
+        Some(_) => return Err(Syntax::Chunk),
+    };
+    match words.next() {
+        None => Ok(Command::Bdat { size, last }),
+        Some(_) => Err(Syntax::Chunk),
     }
 }
 
@@ -191,17 +188,6 @@ fn keyword<'a>(rest: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     head.eq_ignore_ascii_case(word).then(|| tail.trim_ascii_start())
 }
 
-fn parameter_words(rest: &[u8]) -> Result<Vec<&str>, Syntax> {
-    if rest.first().is_some_and(|byte| *byte != b' ') {
-        return Err(Syntax::Address(AddressError::Brackets));
-    }
-    let text = core::str::from_utf8(rest).map_err(|_| Syntax::Argument("parameters are ASCII"))?;
-    if !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(Syntax::Argument("parameters are printable ASCII"));
-    }
-    Ok(text.split(' ').filter(|word| !word.is_empty()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,18 +203,34 @@ mod tests {
                     size: 5,
                     eight_bit: true,
                     auth: false,
-                    any: true
+                    utf8: false,
+                    any: true,
+                    ..
                 },
                 ..
             })
         ));
         assert!(matches!(parse(b"mail from: <a@b>"), Ok(Command::Mail { .. })));
-        assert_eq!(parse(b"MAIL FROM:<a@b> RET=HDRS"), Err(Syntax::Parameter("RET".into())));
-        assert_eq!(parse(b"RCPT TO:<a@b> NOTIFY=NEVER"), Err(Syntax::Parameter("NOTIFY".into())));
+        assert_eq!(parse(b"MAIL FROM:<a@b> BY=120;R"), Err(Syntax::Parameter("BY".into())));
+        assert_eq!(parse(b"RCPT TO:<a@b> X-Y"), Err(Syntax::Parameter("X-Y".into())));
         assert_eq!(parse(b"RCPT TO:<a@b>x"), Err(Syntax::Address(AddressError::Brackets)));
         assert_eq!(parse(b"GET / HTTP/1.1"), Err(Syntax::Http));
         assert_eq!(parse(b"EXPN staff"), Err(Syntax::NotImplemented));
-        assert_eq!(parse(b"BDAT 5 LAST"), Err(Syntax::Unknown), "CHUNKING is not offered");
+        assert_eq!(parse(b"BDAT 5 LAST"), Ok(Command::Bdat { size: 5, last: true }));
+        assert_eq!(parse(b"bdat  0 last"), Ok(Command::Bdat { size: 0, last: true }));
+        assert_eq!(parse(b"BDAT 007"), Ok(Command::Bdat { size: 7, last: false }));
+        for bad in [
+            "BDAT",
+            "BDAT x",
+            "BDAT -1",
+            "BDAT +1",
+            "BDAT 1 LASTX",
+            "BDAT 1 LAST x",
+            "BDAT LAST",
+            "BDAT 18446744073709551616",
+        ] {
+            assert_eq!(parse(bad.as_bytes()), Err(Syntax::Chunk), "{bad}");
+        }
         assert_eq!(parse(b"DATA x"), Err(Syntax::Argument("no argument is allowed")));
         assert_eq!(parse(b"\xff\xfe"), Err(Syntax::Unknown));
         assert!(parse(b"MAIL FROM:<a@b> SIZE=x").is_err());

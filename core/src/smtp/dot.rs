@@ -1,5 +1,8 @@
-//! Dot-unstuffing and the end of DATA (RFC 5321 §4.5.2): a fold that gives slices of its input back.
+//! Dot-stuffing, dot-unstuffing and the end of DATA (RFC 5321 §4.5.2): folds over a message.
 //!
+//! # Taking apart
+//!
+//! The decoder gives slices of its input back.
 //! Only `CRLF . CRLF` ends a message (S01). A bare CR or LF, or a NUL, does not end anything: it is remembered, and the message
 //! is refused after its real end.
 //!
@@ -10,9 +13,71 @@
 //!    +---------------+----------------+-- any other -+----------------+
 //! ```
 
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use memchr::memchr3;
+use memchr::{memchr2, memchr3};
+
+/// Puts a message together for DATA. Lines end with CR LF whatever stood there: a bare CR or LF, which no mail that was taken by
+/// SMTP has, would let another reader see two messages (S02).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DotEncoder {
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    LineStart,
+    InLine,
+    /// Behind a CR, for which CR LF was written: an LF that follows belongs to it.
+    Cr,
+}
+
+impl Default for DotEncoder {
+    fn default() -> Self {
+        DotEncoder::new()
+    }
+}
+
+impl DotEncoder {
+    /// At the start of a message.
+    pub fn new() -> DotEncoder {
+        DotEncoder { place: Place::LineStart }
+    }
+
+    /// Appends the next piece of the message.
+    pub fn encode(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let mut rest = piece;
+        while let Some(&first) = rest.first() {
+            match (self.place, first) {
+                (Place::Cr, b'\n') => {
+                    rest = &rest[1..];
+                    self.place = Place::LineStart;
+                    continue;
+                }
+                (Place::LineStart | Place::Cr, b'.') => out.push(b'.'),
+                (Place::LineStart | Place::Cr | Place::InLine, _) => {}
+            }
+            let Some(end) = memchr2(b'\r', b'\n', rest) else {
+                out.extend_from_slice(rest);
+                self.place = Place::InLine;
+                return;
+            };
+            out.extend_from_slice(&rest[..end]);
+            out.extend_from_slice(b"\r\n");
+            self.place = if rest[end] == b'\r' { Place::Cr } else { Place::LineStart };
+            rest = &rest[end + 1..];
+        }
+    }
+
+    /// Appends the end of the message: of its last line, where that is missing, and the dot.
+    pub fn finish(self, out: &mut Vec<u8>) {
+        match self.place {
+            Place::InLine => out.extend_from_slice(b"\r\n.\r\n"),
+            Place::LineStart | Place::Cr => out.extend_from_slice(b".\r\n"),
+        }
+    }
+}
 
 /// Takes a message apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +199,6 @@ impl DotDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     /// Body, whether something stood bare, whether there was a NUL, and how many octets lie behind the end; `None` without an end.
@@ -180,6 +244,43 @@ mod tests {
         }
     }
 
+    fn encode(body: &[u8], cuts: &[usize]) -> Vec<u8> {
+        let (mut encoder, mut out, mut from) = (DotEncoder::new(), Vec::new(), 0);
+        for cut in cuts.iter().copied().chain([body.len()]) {
+            encoder.encode(&body[from..cut], &mut out);
+            from = cut;
+        }
+        encoder.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn stuffed() {
+        assert_eq!(encode(b"", &[]), b".\r\n");
+        assert_eq!(encode(b".", &[]), b"..\r\n.\r\n");
+        assert_eq!(encode(b"a\r\n.\r\n..b\r\n.c.\r\n", &[]), b"a\r\n..\r\n...b\r\n..c.\r\n.\r\n");
+    }
+
+    /// Ends of data as lax readers see them: any of CR LF, LF, CR before and behind the dot.
+    fn lax_ends(sent: &[u8]) -> usize {
+        let text: Vec<u8> = {
+            let mut out = Vec::new();
+            let mut at = 0;
+            while at < sent.len() {
+                let pair = sent[at..].starts_with(b"\r\n");
+                out.push(if pair || matches!(sent[at], b'\r' | b'\n') {
+                    b'\n'
+                } else {
+                    sent[at]
+                });
+                at += if pair { 2 } else { 1 };
+            }
+            out
+        };
+        let first = usize::from(text.starts_with(b".\n"));
+        first + text.windows(3).filter(|window| window == b"\n.\n").count()
+    }
+
     #[test]
     fn dots() {
         assert_eq!(decode(b".\r\n", &[]), Some((b"".to_vec(), false, false, 0)));
@@ -208,6 +309,30 @@ mod tests {
     }
 
     proptest! {
+        /// S02: whatever is sent, even a lax reader sees one message; a message with proper lines comes out as it went in.
+        #[test]
+        fn s02_one_message_at_any_split(
+            pieces in prop::collection::vec(prop::sample::select(alloc::vec!["\r\n", ".", "..", "\r", "\n", "a", "text", "\0", ".\r\n", "\r\n.\r\n"]), 0..30),
+            cuts in prop::collection::vec(0usize..80, 0..5),
+        ) {
+            let body = pieces.concat().into_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).collect();
+            cuts.sort_unstable();
+            let sent = encode(&body, &cuts);
+            prop_assert_eq!(&sent, &encode(&body, &[]));
+            prop_assert_eq!(lax_ends(&sent), 1);
+            let (got, bare, _, rest) = decode(&sent, &[]).unwrap();
+            prop_assert_eq!((bare, rest), (false, 0));
+            let mut lines = body.clone();
+            while let Some(at) = lines.windows(2).position(|pair| pair == b"\r\n") {
+                lines.splice(at..at + 2, [b'x']);
+            }
+            let strict = !lines.iter().any(|byte| matches!(byte, b'\r' | b'\n'));
+            if strict && (body.is_empty() || body.ends_with(b"\r\n")) {
+                prop_assert_eq!(got, body);
+            }
+        }
+
         #[test]
         fn equals_the_naive_decoder_at_any_split(
             pieces in prop::collection::vec(prop::sample::select(alloc::vec!["\r\n", ".", "..", "\r", "\n", "a", "text", "\0", ".\r\n", "\r\n.\r\n"]), 0..30),

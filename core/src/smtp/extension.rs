@@ -3,14 +3,18 @@
 //!
 //! | extension | 25 | 587, 465 before AUTH | after AUTH |
 //! |---|---|---|---|
-//! | PIPELINING SIZE 8BITMIME ENHANCEDSTATUSCODES | yes | yes | yes |
+//! | PIPELINING SIZE 8BITMIME SMTPUTF8 CHUNKING ENHANCEDSTATUSCODES LIMITS | yes | yes | yes |
 //! | STARTTLS | until TLS | until TLS (587) | - |
-//! | AUTH PLAIN | never | under TLS, or from a peer with `plaintext_auth` | - |
+//! | AUTH | never | under TLS, or from a peer with `plaintext_auth` | - |
+//! | DSN | no | no | yes |
 
 use alloc::vec::Vec;
 
+use crate::limits;
+use crate::sasl::Mechanism;
+
 /// An extension as EHLO shows it (RFC 5321 §4.1.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extension {
     /// RFC 2920.
     Pipelining,
@@ -18,23 +22,33 @@ pub enum Extension {
     Size(u64),
     /// RFC 6152.
     EightBitMime,
+    /// RFC 3030.
+    Chunking,
+    /// RFC 6531.
+    SmtpUtf8,
+    /// RFC 9422, with the recipients that one transaction may have.
+    Limits(usize),
     /// RFC 2034.
     EnhancedStatusCodes,
+    /// RFC 3461.
+    Dsn,
     /// RFC 3207.
     StartTls,
-    /// RFC 4954, with its one mechanism.
-    AuthPlain,
+    /// RFC 4954, with its mechanisms.
+    Auth(Vec<Mechanism>),
 }
 
 /// What decides about the offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Situation {
     /// The largest message in octets.
     pub message_max: u64,
     /// STARTTLS could be given now: it is set for the listener, and the stream is not encrypted yet.
     pub may_start_tls: bool,
-    /// AUTH could be given now.
-    pub may_log_in: bool,
+    /// Mechanisms that AUTH could be given with now; empty: AUTH could not be given.
+    pub mechanisms: Vec<Mechanism>,
+    /// The client has logged in: its reports have somewhere to go.
+    pub logged_in: bool,
 }
 
 /// The column of the table.
@@ -43,13 +57,19 @@ pub fn offered(situation: Situation) -> Vec<Extension> {
         Extension::Pipelining,
         Extension::Size(situation.message_max),
         Extension::EightBitMime,
+        Extension::Chunking,
+        Extension::SmtpUtf8,
+        Extension::Limits(limits::SMTP_RECIPIENTS),
         Extension::EnhancedStatusCodes,
     ];
+    if situation.logged_in {
+        offered.push(Extension::Dsn);
+    }
     if situation.may_start_tls {
         offered.push(Extension::StartTls);
     }
-    if situation.may_log_in {
-        offered.push(Extension::AuthPlain);
+    if !situation.mechanisms.is_empty() {
+        offered.push(Extension::Auth(situation.mechanisms));
     }
     offered
 }
@@ -61,9 +81,16 @@ impl core::fmt::Display for Extension {
             Extension::Pipelining => f.write_str("PIPELINING"),
             Extension::Size(octets) => write!(f, "SIZE {octets}"),
             Extension::EightBitMime => f.write_str("8BITMIME"),
+            Extension::Chunking => f.write_str("CHUNKING"),
+            Extension::SmtpUtf8 => f.write_str("SMTPUTF8"),
+            Extension::Limits(recipients) => write!(f, "LIMITS RCPTMAX={recipients}"),
             Extension::EnhancedStatusCodes => f.write_str("ENHANCEDSTATUSCODES"),
+            Extension::Dsn => f.write_str("DSN"),
             Extension::StartTls => f.write_str("STARTTLS"),
-            Extension::AuthPlain => f.write_str("AUTH PLAIN"),
+            Extension::Auth(mechanisms) => {
+                f.write_str("AUTH")?;
+                mechanisms.iter().try_for_each(|mechanism| write!(f, " {}", mechanism.name()))
+            }
         }
     }
 }

@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 
 use super::mailbox::Mailbox;
 use super::operation::{NewAccount, Operation};
-use super::queue::QUEUE;
-use super::queue_model::Queue;
+use super::queue::{QUEUE, Queue};
 use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
@@ -26,11 +25,11 @@ pub struct Account {
     pub pack: PackEnd,
     /// Up to which record the index file had everything when it was read.
     pub loaded_until: Lsn,
-    /// What waits for other servers: in the account [`QUEUE`] only.
+    /// What waits for other servers; empty in all accounts but the queue's own.
     pub queue: Queue,
-    made: bool,
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     inbox: Option<MailboxId>,
+    made: bool,
 }
 
 /// The end of an account's packs.
@@ -67,9 +66,9 @@ impl Account {
             pack: PackEnd::default(),
             loaded_until: Lsn(0),
             queue: Queue::default(),
-            made: false,
             mailboxes: BTreeMap::new(),
             inbox: None,
+            made: false,
         }
     }
 
@@ -150,10 +149,12 @@ impl Account {
                     for queued in &place.queued {
                         let body = if place.big { 0 } else { place.body_len };
                         self.follow(queued.location, queued.entered.prefix.len() as u64 + body);
+                        self.queue.enter(place, queued);
                     }
-                    self.queue.apply(lsn, operation);
+                    place.changes.iter().for_each(|change| _ = self.queue.change(change));
                 }
             }
+            Operation::ChangeQueue(changes) => changes.iter().for_each(|change| _ = self.queue.change(change)),
             Operation::Flag(flag) => {
                 self.mod_seq = self.mod_seq.max(flag.mod_seq);
                 if let Some(mailbox) = self.mailboxes.get_mut(&flag.mailbox.mailbox) {
@@ -166,16 +167,15 @@ impl Account {
                     mailbox.expunge(lsn, origin, expunge);
                 }
             }
-            Operation::ChangeQueue(_) => self.queue.apply(lsn, operation),
         }
     }
 
     fn make(&mut self, lsn: Lsn, new: &NewAccount) {
-        self.made = true;
         for mailbox in &new.mailboxes {
             let made = Mailbox::new(mailbox.name.clone(), mailbox.special_use, new.uid_validity, self.mod_seq, lsn);
             self.mailboxes.entry(mailbox.mailbox).or_insert(made);
         }
+        self.made = true;
         self.inbox = self.inbox.or(new.mailboxes.first().map(|first| first.mailbox));
     }
 
@@ -199,9 +199,7 @@ impl Record for Account {
         self.pack.pack.encode(out);
         self.pack.len.encode(out);
         self.inbox.encode(out);
-        let queued = u32::try_from(self.queue.messages().len()).expect("a queue is below 4 G messages");
-        queued.encode(out);
-        self.queue.messages().for_each(|message| message.encode(out));
+        self.queue.encode(out);
         let count = u32::try_from(self.mailboxes.len()).expect("an account has few mailboxes");
         count.encode(out);
         for (id, mailbox) in &self.mailboxes {
@@ -222,7 +220,7 @@ impl Record for Account {
             len: u64::decode(from)?,
         };
         account.inbox = Option::decode(from)?;
-        account.queue = Queue::from_messages(account.last_lsn, Vec::decode(from)?);
+        account.queue = Queue::decode(from)?;
         account.made = true;
         for _ in 0..u32::decode(from)? {
             let id = MailboxId::decode(from)?;

@@ -7,10 +7,6 @@
 //!
 //! `len` counts the body; a big body's frame is a *stub*: `big:<len>` in its place, and no body follows. `internal-date` is in
 //! seconds since 1970, `flags` a number, `crc32c` the body's, in hexadecimal.
-//!
-//! In the queue's packs `uid` is 0 and the queue's id of the message stands in place of the mailbox: they say what was sent, not to
-//! whom, so the queue's rows cannot be rebuilt from them. A message that ended before it was settled leaves a gap there (zeros;
-//! after a power loss perhaps anything), so a frame need not begin behind CRLF.
 
 use alloc::format;
 use alloc::string::String;
@@ -34,14 +30,14 @@ pub fn line(place: &Place, copy: &Copied) -> String {
     )
 }
 
-/// The text line of a queued message's frame, with its CRLF.
+/// The text line of a queued message's frame, with its CRLF: UID 0, and the queue's id in place of a mailbox's.
 pub fn queued_line(place: &Place, queued: &Queued) -> String {
     let big = if place.big { "big:" } else { "" };
-    let id = MailboxId(u128::from(queued.id.0).to_be_bytes());
     format!(
-        "@M1 {big}{} {} 0 {id} {} {} 0 {:08x}\r\n",
+        "@M1 {big}{} {} 0 {} {} {} 0 {:08x}\r\n",
         place.body_len,
         queued.entered.prefix.len(),
+        MailboxId(u128::from(queued.id.0).to_be_bytes()),
         queued.email_id,
         queued.entered.arrived.seconds(),
         place.body_crc

@@ -6,15 +6,13 @@
 //! acct/<hh>/<account>/pack/<n>.pack         bodies up to 256 KiB as text frames
 //! acct/<hh>/<account>/big/<dd>/<email>.eml  larger bodies, pure RFC 5322 bytes
 //! acct/<hh>/<account>/index.<generation>    mailboxes, rows, flags: a log that begins with a snapshot
+//! acct/00/00000000000000000000000000000000  the queue: the same, for mail to other servers
 //! tmp/                                      spools; emptied at start
 //! ```
-//!
-//! The queue is the account of zeros.
 
 use alloc::format;
 
 use super::disk::DiskPath;
-use super::queue::QUEUE;
 use super::{AccountId, EmailId};
 
 /// The text of `VERSION`.
@@ -75,6 +73,11 @@ pub fn pack(id: AccountId, number: u32) -> DiskPath {
     DiskPath(format!("{}/pack/{number}.pack", account(id)))
 }
 
+/// Where an account's big bodies are.
+pub fn bigs(id: AccountId) -> DiskPath {
+    DiskPath(format!("{}/big", account(id)))
+}
+
 /// The directory of a big body.
 pub fn big_directory(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}", account(id), email.0[0]))
@@ -86,7 +89,7 @@ pub fn big_directory(id: AccountId, email: EmailId) -> DiskPath {
 pub fn big_directories(id: AccountId, email: EmailId) -> [DiskPath; 5] {
     [
         big_directory(id, email),
-        bigs(id),
+        DiskPath(format!("{}/big", account(id))),
         account(id),
         DiskPath(format!("acct/{:02x}", id.0[0])),
         accounts(),
@@ -98,19 +101,11 @@ pub fn big(id: AccountId, email: EmailId) -> DiskPath {
     DiskPath(format!("{}/big/{:02x}/{email}.eml", account(id), email.0[0]))
 }
 
-/// The directory of an account's large bodies.
-pub fn bigs(id: AccountId) -> DiskPath {
-    DiskPath(format!("{}/big", account(id)))
-}
-
-/// A body's id in the queue: of this body in this message. Message ids are never used twice, so a large body that is no longer
-/// needed can be removed while another message with the same body is coming in.
-pub fn queue_email_id(message: &str, body_hash: &[u8; 32]) -> EmailId {
-    let key = blake3::derive_key("pillarbox 2026 body id in the queue", &QUEUE.0);
-    let mut hasher = blake3::Hasher::new_keyed(&key);
-    hasher.update(body_hash);
-    hasher.update(message.as_bytes());
-    EmailId(hasher.finalize().as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
+/// A queued body's id: of the message as well, so that its file can go with it, whatever else has the same content.
+pub fn queued_id(message: &str, body_hash: &[u8; 32]) -> EmailId {
+    let key = blake3::derive_key("pillarbox 2026 id of a queued body", body_hash);
+    let hash = blake3::keyed_hash(&key, message.as_bytes());
+    EmailId(hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
 }
 
 /// A body's id in an account: 128 bits of BLAKE3 over the body's hash, under a key of the account's own, so that equal bodies of

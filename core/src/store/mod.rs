@@ -17,7 +17,6 @@ pub mod layout;
 pub mod mailbox;
 pub mod operation;
 pub mod queue;
-pub mod queue_model;
 pub mod ranges;
 pub mod request;
 pub mod version;

@@ -20,7 +20,7 @@ pub enum Operation {
     Flag(Flag),
     /// Messages go.
     Expunge(Expunge),
-    /// Rows of the queue change; all of them exist and are not over.
+    /// Rows of the queue change.
     ChangeQueue(Vec<RowChange>),
 }
 
@@ -48,23 +48,23 @@ pub struct Place {
     pub big: bool,
     /// Where it goes.
     pub copies: Vec<Copied>,
-    /// How it enters the queue.
+    /// What of it enters the queue.
     pub queued: Vec<Queued>,
-    /// Rows of the queue that change with it: a report, and the failures that it reports.
+    /// Rows of the queue that change with it: a report is one record with the failure that it reports.
     pub changes: Vec<RowChange>,
 }
 
-/// One entry of a message into the queue.
+/// A message that entered the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
     /// Its id.
     pub id: QueueId,
+    /// The body's id: names its file, if it is a big one.
+    pub email_id: EmailId,
+    /// Where its bytes will lie, in packs of [`QUEUE`].
+    pub location: Location,
     /// What entered.
     pub entered: Arc<Enqueue>,
-    /// The body's id in the queue.
-    pub email_id: EmailId,
-    /// Where its bytes will lie.
-    pub location: Location,
 }
 
 /// One copy of a message.
@@ -127,7 +127,9 @@ impl Operation {
             Operation::Account(new) => alloc::vec![new.account],
             Operation::Place(place) => {
                 let mut accounts: Vec<AccountId> = place.copies.iter().map(|copy| copy.mailbox.account).collect();
-                accounts.extend(place.is_of_queue().then_some(QUEUE));
+                if !place.queued.is_empty() || !place.changes.is_empty() {
+                    accounts.push(QUEUE);
+                }
                 accounts.sort_unstable();
                 accounts.dedup();
                 accounts
@@ -138,43 +140,29 @@ impl Operation {
         }
     }
 
-    /// The rows of the queue that it changes.
-    pub fn row_changes(&self) -> &[RowChange] {
-        match self {
-            Operation::Place(place) => &place.changes,
-            Operation::ChangeQueue(changes) => changes,
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => &[],
-        }
-    }
-
     /// The same operation as far as it concerns one account.
     pub fn for_account(&self, account: AccountId) -> Operation {
         match self {
             Operation::Place(place) => {
-                let copies = place.copies.iter().filter(|copy| copy.mailbox.account == account);
-                let (queued, changes) = match account {
-                    QUEUE => (place.queued.clone(), place.changes.clone()),
-                    _ => (Vec::new(), Vec::new()),
+                let copies = place
+                    .copies
+                    .iter()
+                    .filter(|copy| copy.mailbox.account == account)
+                    .cloned()
+                    .collect();
+                let (queued, changes) = match account == QUEUE {
+                    true => (place.queued.clone(), place.changes.clone()),
+                    false => (Vec::new(), Vec::new()),
                 };
                 Operation::Place(Place {
-                    body_len: place.body_len,
-                    body_crc: place.body_crc,
-                    body_hash: place.body_hash,
-                    big: place.big,
-                    copies: copies.cloned().collect(),
+                    copies,
                     queued,
                     changes,
+                    ..*place
                 })
             }
             Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) | Operation::ChangeQueue(_) => self.clone(),
         }
-    }
-}
-
-impl Place {
-    /// Whether the queue is concerned.
-    pub fn is_of_queue(&self) -> bool {
-        !self.queued.is_empty() || !self.changes.is_empty()
     }
 }
 
@@ -200,9 +188,9 @@ crate::record_struct!(Place {
 });
 crate::record_struct!(Queued {
     id,
-    entered,
     email_id,
-    location
+    location,
+    entered
 });
 crate::record_struct!(Copied {
     mailbox,

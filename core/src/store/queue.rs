@@ -4,6 +4,7 @@
 //! A message enters it by [`Enqueue`], alone or in one record with local placements; every later change is a [`RowChange`]. A failed
 //! recipient and the report about it are one record, so that there is exactly one report, whatever crashes.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,6 +12,7 @@ use super::operation::{Place, Queued};
 use super::version::Row;
 use super::{AccountId, Flags, KeywordBits, Location, ModSeq, Uid};
 use crate::address::{Mailbox, ReversePath};
+use crate::record::{Malformed, Reader, Record};
 use crate::time::UnixTime;
 
 /// The account that is the queue. No login leads to it.
@@ -24,7 +26,7 @@ crate::record_struct_tuple!(QueueId);
 /// A message that enters the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Enqueue {
-    /// The message's one id (17 characters), for people and logs. Never used for another message: a large body's name has it.
+    /// The message's one id (17 characters), for people and logs.
     pub message: Arc<str>,
     /// The account that handed it in; `None`: it came from outside, or is a report of ours.
     pub submitter: Option<AccountId>,
@@ -140,6 +142,118 @@ pub enum RowState {
     Cancelled,
 }
 
+impl QueuedMessage {
+    /// Changes a row, if it is there and not over. Whether nothing more happens to any of them.
+    pub fn change(&mut self, change: &RowChange) -> bool {
+        let row = self.rows.get_mut(change.recipient as usize);
+        if let Some(row) = row.filter(|row| !row.state.is_over()) {
+            row.state = change.state;
+            row.attempts += u32::from(change.attempted);
+            row.delay_reported |= change.delay_reported;
+            if let Some(said) = &change.said {
+                row.said = Some(said.clone());
+            }
+        }
+        self.is_over()
+    }
+
+    /// Whether nothing more happens to any of its recipients.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.rows.iter().all(|row| row.state.is_over())
+    }
+
+    /// The message as a row of a mailbox: all that reading it needs.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let prefix = self.entered.prefix.len();
+        Row {
+            uid: Uid(0),
+            size: u32::try_from(self.body_len + prefix as u64).expect("a message is below 4 GiB"),
+            prefix: u16::try_from(prefix).expect("a prefix is below 64 KiB"),
+            internal_date: self.entered.arrived,
+            save_date: self.entered.arrived,
+            email_id: self.email_id,
+            location: self.location,
+            crc: self.body_crc,
+            flags: Flags(0),
+            keywords: KeywordBits(0),
+            mod_seq: ModSeq(0),
+        }
+    }
+}
+
+/// The queue: what an account's index holds beside mailboxes. Of all accounts only [`QUEUE`] has one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Queue {
+    messages: BTreeMap<QueueId, QueuedMessage>,
+}
+
+impl Queue {
+    /// A message that has an open row.
+    pub fn get(&self, id: QueueId) -> Option<&QueuedMessage> {
+        self.messages.get(&id)
+    }
+
+    /// Every message with an open row, by age.
+    pub fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
+        self.messages.values()
+    }
+
+    /// Whether a change would change anything: its row is there and not over.
+    pub fn concerns(&self, change: &RowChange) -> bool {
+        let row = self
+            .get(change.id)
+            .and_then(|message| message.rows.get(change.recipient as usize));
+        row.is_some_and(|row| !row.state.is_over())
+    }
+
+    /// A message enters; it is due at once.
+    pub fn enter(&mut self, place: &Place, queued: &Queued) {
+        let row = QueueRow {
+            state: RowState::Waiting(queued.entered.arrived),
+            attempts: 0,
+            delay_reported: false,
+            said: None,
+        };
+        let message = QueuedMessage {
+            id: queued.id,
+            entered: queued.entered.clone(),
+            body_len: place.body_len,
+            body_crc: place.body_crc,
+            location: queued.location,
+            email_id: queued.email_id,
+            rows: alloc::vec![row; queued.entered.recipients.len()],
+        };
+        self.messages.insert(queued.id, message);
+    }
+
+    /// A row changes, if it is not over. The message when this was its last open row: it leaves.
+    pub fn change(&mut self, change: &RowChange) -> Option<QueuedMessage> {
+        if !self.concerns(change) {
+            return None;
+        }
+        let over = self.messages.get_mut(&change.id)?.change(change);
+        over.then(|| self.messages.remove(&change.id)).flatten()
+    }
+}
+
+impl Record for Queue {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let count = u32::try_from(self.messages.len()).expect("a queue has below 4 G messages");
+        count.encode(out);
+        self.messages.values().for_each(|message| message.encode(out));
+    }
+    fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut queue = Queue::default();
+        for _ in 0..u32::decode(from)? {
+            let message = QueuedMessage::decode(from)?;
+            queue.messages.insert(message.id, message);
+        }
+        Ok(queue)
+    }
+}
+
 impl RowState {
     /// Whether nothing more happens to it.
     #[must_use]
@@ -162,74 +276,6 @@ pub struct Said {
     pub text: Arc<str>,
     /// Which server said so; `None`: we did.
     pub by: Option<Arc<str>>,
-}
-
-/// What happened in the queue, in the order of its records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum QueueEvent {
-    /// A message is in the queue: it came, or it was there when the store started.
-    Entered(Arc<QueuedMessage>),
-    /// A row changed.
-    Changed(RowChange),
-}
-
-impl QueuedMessage {
-    /// A message as it enters.
-    pub fn new(place: &Place, queued: &Queued) -> QueuedMessage {
-        let row = QueueRow {
-            state: RowState::Waiting(queued.entered.arrived),
-            attempts: 0,
-            delay_reported: false,
-            said: None,
-        };
-        QueuedMessage {
-            id: queued.id,
-            entered: queued.entered.clone(),
-            body_len: place.body_len,
-            body_crc: place.body_crc,
-            location: queued.location,
-            email_id: queued.email_id,
-            rows: alloc::vec![row; queued.entered.recipients.len()],
-        }
-    }
-
-    /// Makes a change of one of its rows, if that is there and not over; whether it was made.
-    pub fn change(&mut self, change: &RowChange) -> bool {
-        let row = self.rows.get_mut(change.recipient as usize);
-        let Some(row) = row.filter(|row| !row.state.is_over()) else {
-            return false;
-        };
-        row.state = change.state;
-        row.attempts = row.attempts.saturating_add(u32::from(change.attempted));
-        row.delay_reported |= change.delay_reported;
-        if change.said.is_some() {
-            row.said.clone_from(&change.said);
-        }
-        true
-    }
-
-    /// Whether nothing more happens to any of its rows: it has left the queue.
-    pub fn is_over(&self) -> bool {
-        self.rows.iter().all(|row| row.state.is_over())
-    }
-
-    /// It as a row of a mailbox, so that its bytes are read as those of any other message: whose account is [`QUEUE`].
-    pub fn row(&self) -> Row {
-        let prefix = self.entered.prefix.len();
-        Row {
-            uid: Uid(0),
-            size: u32::try_from(self.body_len + prefix as u64).unwrap_or(u32::MAX),
-            prefix: u16::try_from(prefix).unwrap_or(u16::MAX),
-            internal_date: self.entered.arrived,
-            save_date: self.entered.arrived,
-            email_id: self.email_id,
-            location: self.location,
-            crc: self.body_crc,
-            flags: Flags(0),
-            keywords: KeywordBits(0),
-            mod_seq: ModSeq(0),
-        }
-    }
 }
 
 /// One durable change of a row.
@@ -286,7 +332,6 @@ crate::record_struct!(QueueRow {
     delay_reported,
     said
 });
-crate::record_enum!(QueueEvent { 0 => Entered(message), 1 => Changed(change) });
 crate::record_enum!(RowState { 0 => Waiting(due), 1 => Held, 2 => Relayed, 3 => Failed, 4 => Cancelled });
 crate::record_struct!(Said { code, status, text, by });
 crate::record_struct!(RowChange {

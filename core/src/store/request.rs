@@ -31,20 +31,16 @@ pub enum Request {
         /// Their UIDVALIDITY (seconds since 1970).
         uid_validity: u32,
     },
-    /// Effect: one message into some mailboxes and into the queue, and changes of the queue's rows: all or none, in one record.
-    /// -> `Placed`
-    ///
-    /// With `changes` the message is a report of them (RFC 3464): it is taken even when the disk has no room for new mail, and
-    /// changes that come too late are skipped as by `ChangeQueue`. When all of them are, there is nothing to report: nothing is
-    /// done, and `placed` and `queued` are empty.
+    /// Effect: one message into mailboxes, into the queue, or both, all or none. -> `Placed`
     Place {
         /// The body as received.
         body: Body,
-        /// Which mailboxes; may be empty.
+        /// Which mailboxes.
         placements: Vec<Placement>,
-        /// How it enters the queue; may be empty, at most 255. Each has a recipient.
+        /// What of it enters the queue; at most 255.
         queued: Vec<Enqueue>,
-        /// What it reports.
+        /// Rows of the queue that change with it (a report and the failure that it reports). With any, the message is taken even
+        /// when the disk is too full for new mail.
         changes: Vec<RowChange>,
         /// Who asks (a session's number; 0 = none).
         origin: u64,
@@ -71,16 +67,9 @@ pub enum Request {
         /// Who asks.
         origin: u64,
     },
-    /// Effect: changes rows of the queue, in one record. -> `Done`
-    ///
-    /// A change of a message or recipient that is not (or no longer) there, or of a row that is over, is skipped: an attempt and
-    /// the operator may both be about to change it, and the first one counts. What was done is told by `Ask::Queue`. Refused with
-    /// `Limit` when they do not fit one record (1 MiB): the host divides them.
-    ChangeQueue {
-        /// In this order.
-        changes: Vec<RowChange>,
-    },
-    /// Query: every message of the queue that has a row that is not over, as it is committed. -> `Queue`
+    /// Effect: changes rows of the queue; those that are over, or are not there, stay as they are. -> `Done`
+    ChangeQueue(Vec<RowChange>),
+    /// Query: every message with a row that is not over, by age. -> `Queue`
     Queue,
     /// Query: the account's mailboxes. -> `Mailboxes`
     Mailboxes(AccountId),
@@ -142,8 +131,7 @@ pub struct Body {
 pub enum BodyBytes {
     /// In memory: rides in the journal record.
     Inline(Arc<[u8]>),
-    /// Already durable as `big/<dd>/<email id>.eml` of every account of the placements, and, for each entry into the queue, in
-    /// the queue's account under [`super::layout::queue_email_id`].
+    /// Already durable as `big/<dd>/<email id>.eml` of every account of the placements.
     Big,
 }
 
@@ -208,7 +196,7 @@ pub enum Reply {
         lsn: Lsn,
         /// In the order of the placements.
         placed: Vec<Placed>,
-        /// In the order of the entries into the queue.
+        /// In the order of what was to be queued.
         queued: Vec<QueueId>,
     },
     /// Flags are changed.
@@ -223,7 +211,7 @@ pub enum Reply {
         /// The record (or the newest, when there were none).
         lsn: Lsn,
     },
-    /// The queue, by id.
+    /// What is queued.
     Queue(Vec<Arc<QueuedMessage>>),
     /// The account's mailboxes, by name.
     Mailboxes(Arc<[ListedMailbox]>),

@@ -6,7 +6,6 @@ use alloc::{format, vec};
 
 use proptest::prelude::*;
 
-use super::account::Account;
 use super::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
 use super::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 use super::frame;
@@ -14,18 +13,15 @@ use super::journal::checkpoint::{Checkpoint, SLOT};
 use super::journal::record::{self, HEADER};
 use super::journal::scan::Scan;
 use super::mailbox::Mailbox;
-use super::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place, Queued};
-use super::queue::{
-    Enqueue, Notify, QUEUE, QueueEvent, QueueId, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes,
-};
-use super::queue_model::Queue;
+use super::operation::{Copied, Expunge, Flag, Place, Queued};
+use super::queue::{Enqueue, Notify, Queue, QueueId, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes};
 use super::ranges::UidRanges;
 use super::request::{
     Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placed, Placement, Refused, Reply, Request, Submission, Where,
 };
 use super::version::{CHUNK_ROWS, ChangeKind, Changes};
 use super::*;
-use crate::address::{Mailbox as Address, ReversePath};
+use crate::address::ReversePath;
 use crate::bytes::crc::crc32c;
 use crate::limits;
 use crate::machine::Slots;
@@ -44,133 +40,6 @@ fn same<T: Record + PartialEq + core::fmt::Debug>(value: &T) {
     for cut in 0..bytes.len() {
         assert!(T::from_record(&bytes[..cut]).is_err(), "{value:?} cut at {cut}");
     }
-}
-
-fn enqueue() -> Enqueue {
-    let recipient = |address: &str| QueuedRecipient {
-        address: Address::parse(address, false).expect("an address"),
-        original: Some("rfc822;b@two.test".into()),
-        notify: Notify::FAILURE,
-    };
-    Enqueue {
-        message: "01h0000000abcdefg".into(),
-        submitter: Some(AccountId([4; 16])),
-        reverse_path: ReversePath::Null,
-        reportable: true,
-        prefix: b"Received: here\r\n".as_slice().into(),
-        arrived: UnixTime(1000),
-        expires: UnixTime(2000),
-        wishes: Wishes {
-            ret_full: true,
-            envelope_id: Some("e".into()),
-            eight_bit: true,
-            utf8: false,
-        },
-        recipients: vec![recipient("a@one.test"), recipient("b@two.test")],
-    }
-}
-
-fn row_change() -> RowChange {
-    RowChange {
-        id: QueueId(0x301),
-        recipient: 1,
-        state: RowState::Failed,
-        attempted: true,
-        delay_reported: false,
-        said: Some(Arc::new(Said {
-            code: 550,
-            status: [5, 1, 1],
-            text: "no such user".into(),
-            by: Some("mx.two.test".into()),
-        })),
-    }
-}
-
-fn queued_place() -> Place {
-    Place {
-        body_len: 3,
-        body_crc: crc32c(b"abc"),
-        body_hash: [9; 32],
-        big: true,
-        copies: vec![],
-        queued: vec![Queued {
-            id: QueueId(0x301),
-            entered: Arc::new(enqueue()),
-            email_id: EmailId([5; 16]),
-            location: Location::Big { pack: 2, offset: 7 },
-        }],
-        changes: vec![row_change()],
-    }
-}
-
-fn queued_message() -> QueuedMessage {
-    let place = queued_place();
-    QueuedMessage::new(&place, &place.queued[0])
-}
-
-#[test]
-fn the_queue_is_recorded() {
-    same(&Operation::Place(queued_place()));
-    same(&Operation::ChangeQueue(vec![row_change()]));
-    same(&Ask::Queue(QueueEvent::Entered(Arc::new(queued_message()))));
-    same(&Ask::Queue(QueueEvent::Changed(row_change())));
-    let mut account = Account::new(QUEUE);
-    let new = NewAccount {
-        account: QUEUE,
-        uid_validity: 0,
-        mailboxes: vec![],
-    };
-    account.apply(Lsn(1), 0, &Operation::Account(new));
-    account.apply(Lsn(3), 0, &Operation::Place(queued_place()));
-    let read = Account::from_record(&account.to_record()).expect("a snapshot");
-    assert!(read.is_made());
-    assert!(read.queue.messages().eq(account.queue.messages()));
-    assert!(read.queue.needs_pack(2) && read.queue.needs_big(EmailId([5; 16])));
-    assert_eq!(read.pack, account.pack);
-}
-
-/// A row that is over stays as it is; a message whose rows all are is no longer in the queue, and its files go when a checkpoint
-/// covers that.
-#[test]
-fn a_row_ends_once() {
-    let place = Place {
-        changes: vec![],
-        ..queued_place()
-    };
-    let mut queue = Queue::default();
-    queue.apply(Lsn(3), &Operation::Place(place));
-    let id = QueueId(0x301);
-    let change = |recipient, state| RowChange {
-        recipient,
-        state,
-        ..row_change()
-    };
-    queue.apply(Lsn(4), &Operation::ChangeQueue(vec![change(1, RowState::Relayed)]));
-    queue.apply(
-        Lsn(5),
-        &Operation::ChangeQueue(vec![
-            change(1, RowState::Failed),
-            change(0, RowState::Held),
-            change(2, RowState::Failed),
-        ]),
-    );
-    let rows: Vec<RowState> = queue
-        .message(id)
-        .expect("it is open")
-        .rows
-        .iter()
-        .map(|row| row.state)
-        .collect();
-    assert_eq!(rows, [RowState::Held, RowState::Relayed]);
-    queue.apply(Lsn(6), &Operation::ChangeQueue(vec![change(0, RowState::Cancelled)]));
-    assert!(queue.message(id).is_none());
-    assert_eq!(queue.take_unneeded(3, Lsn(5)), (vec![], vec![]));
-    assert_eq!(
-        queue.take_unneeded(2, Lsn(6)),
-        (vec![], vec![EmailId([5; 16])]),
-        "the pack is not sealed"
-    );
-    assert_eq!(queue.take_unneeded(3, Lsn(6)), (vec![2], vec![]));
 }
 
 #[test]
@@ -202,9 +71,11 @@ fn what_the_committer_hears_and_says_is_recorded() {
                 save_date: UnixTime(5),
             }],
             queued: vec![enqueue()],
-            changes: vec![row_change()],
+            changes: vec![change(3)],
             origin: 4,
         },
+        Request::ChangeQueue(vec![change(0), change(1)]),
+        Request::Queue,
         Request::SetFlags {
             mailbox: key(),
             uids: [Uid(1), Uid(5)].into(),
@@ -221,10 +92,6 @@ fn what_the_committer_hears_and_says_is_recorded() {
             uids: None,
             origin: 1,
         },
-        Request::ChangeQueue {
-            changes: vec![row_change()],
-        },
-        Request::Queue,
         Request::Mailboxes(AccountId([3; 16])),
         Request::Select {
             account: AccountId([1; 16]),
@@ -251,6 +118,7 @@ fn what_the_committer_hears_and_says_is_recorded() {
     let version = model.published().clone();
     let replies = [
         Reply::Done,
+        Reply::Queue(vec![Arc::new(queued_message())]),
         Reply::Placed {
             lsn: Lsn(1),
             placed: vec![Placed {
@@ -273,7 +141,6 @@ fn what_the_committer_hears_and_says_is_recorded() {
             changes: Changes::Diff(version),
             recent_from: Uid(1),
         },
-        Reply::Queue(vec![Arc::new(queued_message())]),
         Reply::Refused(Refused::Limit("large".into())),
     ];
     for reply in replies {
@@ -433,6 +300,93 @@ fn a_frame_is_a_line_that_people_can_read() {
     let line = frame::line(&place, &copy);
     assert!(line.starts_with("@M1 big:4 6 7 "));
     assert!(frame::parse_line(line.trim_end().as_bytes()).expect("a stub").big);
+}
+
+// --- the queue ------------------------------------------------------------------------------------------------------------
+
+fn enqueue() -> Enqueue {
+    let recipient = |address: &str| QueuedRecipient {
+        address: crate::address::Mailbox::parse(address, true).expect("an address"),
+        original: Some("rfc822;x@one.test".into()),
+        notify: Notify::DEFAULT,
+    };
+    Enqueue {
+        message: "01m86ch3m0b3vny3m".into(),
+        submitter: Some(AccountId([1; 16])),
+        reverse_path: ReversePath::Null,
+        reportable: true,
+        prefix: b"Received: x\r\n".as_slice().into(),
+        arrived: UnixTime(5),
+        expires: UnixTime(50),
+        wishes: Wishes {
+            ret_full: true,
+            envelope_id: Some("QQ314159".into()),
+            eight_bit: true,
+            utf8: false,
+        },
+        recipients: vec![recipient("b@two.test"), recipient("c@two.test")],
+    }
+}
+
+fn change(recipient: u32) -> RowChange {
+    RowChange {
+        id: QueueId(256),
+        recipient,
+        state: RowState::Relayed,
+        attempted: true,
+        delay_reported: false,
+        said: Some(Arc::new(Said {
+            code: 250,
+            status: [2, 0, 0],
+            text: "OK".into(),
+            by: Some("mx.two.test".into()),
+        })),
+    }
+}
+
+fn queued_message() -> QueuedMessage {
+    let place = arrival(1).0;
+    let queued = Queued {
+        id: QueueId(256),
+        email_id: EmailId([3; 16]),
+        location: Location::Pack { pack: 0, offset: 90 },
+        entered: Arc::new(enqueue()),
+    };
+    let mut queue = Queue::default();
+    queue.enter(&place, &queued);
+    let message = queue.get(QueueId(256)).expect("it has entered").clone();
+    same(&queue);
+    message
+}
+
+#[test]
+fn a_message_leaves_the_queue_with_its_last_open_row() {
+    let message = queued_message();
+    let mut queue = Queue::default();
+    let place = arrival(1).0;
+    queue.enter(
+        &place,
+        &Queued {
+            id: message.id,
+            email_id: message.email_id,
+            location: message.location,
+            entered: message.entered.clone(),
+        },
+    );
+    assert_eq!(queue.change(&change(2)), None, "no such recipient");
+    let later = RowChange {
+        state: RowState::Waiting(UnixTime(60)),
+        ..change(0)
+    };
+    assert_eq!(queue.change(&later), None);
+    assert_eq!(queue.change(&change(0)), None);
+    let row = &queue.get(message.id).expect("one row is open").rows[0];
+    assert_eq!((row.state, row.attempts), (RowState::Relayed, 2));
+    assert_eq!(queue.change(&later), None, "it is over");
+    assert!(!queue.concerns(&later) && queue.concerns(&change(1)));
+    let left = queue.change(&change(1)).expect("the last one");
+    assert!(left.is_over() && queue.get(message.id).is_none());
+    assert!(!queue.concerns(&change(1)));
 }
 
 // --- the mailbox ----------------------------------------------------------------------------------------------------------

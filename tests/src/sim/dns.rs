@@ -1,12 +1,14 @@
 //! A DNS server that knows one zone file: real DNS bytes, so that a resolver meets what it will meet.
 
+pub mod server;
+
 use std::collections::BTreeMap;
 use std::io::Result;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, MX};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use pillarbox::env::{Datagram, Env};
@@ -16,10 +18,25 @@ use super::SimEnv;
 const TRIES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Seconds that it holds that there is nothing.
+const NEGATIVE_TTL: u32 = 60;
+/// Aliases that are followed for one answer.
+const ALIASES: usize = 8;
+
 /// The records of the simulated internet; all names end in `.test`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Zone {
     records: BTreeMap<(String, RecordType), Vec<RData>>,
+    ttl: u32,
+}
+
+impl Default for Zone {
+    fn default() -> Zone {
+        Zone {
+            records: BTreeMap::new(),
+            ttl: 300,
+        }
+    }
 }
 
 impl Zone {
@@ -37,6 +54,18 @@ impl Zone {
             IpAddr::V6(ip) => RData::AAAA(AAAA(ip)),
         };
         self.with(host, data)
+    }
+
+    /// Adds an alias.
+    #[must_use]
+    pub fn alias(self, owner: &str, target: &str) -> Zone {
+        self.with(owner, RData::CNAME(CNAME(name(target))))
+    }
+
+    /// Gives all records this TTL, in seconds.
+    #[must_use]
+    pub fn with_ttl(self, ttl: u32) -> Zone {
+        Zone { ttl, ..self }
     }
 
     /// Adds any record.
@@ -61,13 +90,33 @@ impl Zone {
         answer.metadata.authoritative = true;
         for question in &query.queries {
             answer.add_query(question.clone());
-            let owner = question.name().to_lowercase().to_ascii();
-            let found = self.records.get(&(owner.clone(), question.query_type()));
-            for data in found.into_iter().flatten() {
-                answer.add_answer(Record::from_rdata(question.name().clone(), 300, data.clone()));
+            let mut owner = question.name().clone();
+            for _ in 0..ALIASES {
+                let key = owner.to_lowercase().to_ascii();
+                for data in self.records.get(&(key.clone(), question.query_type())).into_iter().flatten() {
+                    answer.add_answer(Record::from_rdata(owner.clone(), self.ttl, data.clone()));
+                }
+                match self.records.get(&(key.clone(), RecordType::CNAME)).map(Vec::as_slice) {
+                    Some([RData::CNAME(target)]) => {
+                        let alias = RData::CNAME(target.clone());
+                        answer.add_answer(Record::from_rdata(owner, self.ttl, alias));
+                        owner = target.0.clone();
+                    }
+                    _ => {
+                        if !self.records.keys().any(|(known, _)| *known == key) {
+                            answer.metadata.response_code = ResponseCode::NXDomain;
+                        }
+                        break;
+                    }
+                }
             }
-            if !self.records.keys().any(|(known, _)| *known == owner) {
-                answer.metadata.response_code = ResponseCode::NXDomain;
+            if !answer
+                .answers
+                .iter()
+                .any(|record| record.record_type() == question.query_type())
+            {
+                let soa = SOA::new(name("ns.test"), name("root.test"), 1, 2, 3, 4, NEGATIVE_TTL);
+                answer.add_authority(Record::from_rdata(name("test"), self.ttl, RData::SOA(soa)));
             }
         }
         answer.to_vec().ok()
@@ -82,17 +131,6 @@ fn name(text: &str) -> Name {
     let mut name = Name::from_ascii(text).expect("a test's own name");
     name.set_fqdn(true);
     name
-}
-
-/// Answers queries on port 53 of its node for ever.
-pub(super) async fn serve(env: SimEnv, zone: Zone) {
-    let socket = env.bind_datagram(port(53)).expect("the port is free");
-    let mut query = [0; 4096];
-    while let Ok((len, from)) = socket.receive_from(&mut query).await {
-        if let Some(answer) = zone.answer(&query[..len]) {
-            let _ = socket.send_to(&answer, from).await;
-        }
-    }
 }
 
 /// Asks a server for records; what it answers, in the order of the answer.

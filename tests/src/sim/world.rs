@@ -136,7 +136,7 @@ impl Nodes {
     /// A DNS server on a node of its own, number 53, which every node's `resolv.conf` names; its address.
     pub fn dns(&self, zone: Zone) -> SocketAddr {
         let ip = self.node(53, "dns");
-        self.start(ip, |env| dns::serve(env, zone));
+        self.start(ip, |env| dns::server::serve_zone(env, zone));
         self.set_resolv_conf(&format!("nameserver {ip}\n"));
         SocketAddr::new(ip, 53)
     }

@@ -15,6 +15,9 @@ protocol = \"smtp\"
 address = [\"127.0.0.1:2525\", \"[::1]:2525\"]
 proxy_protocol = [\"127.0.0.1\"]
 
+[dns]
+servers = [\"127.0.0.1:5353\", \"::1\"]
+
 [limits]
 message = \"10M\"
 ";

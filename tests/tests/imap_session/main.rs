@@ -1,6 +1,7 @@
 //! The IMAP session over a mailbox in memory: exact oracle, model of the client, states and attacks.
 
 mod oracle;
+mod search;
 mod states;
 mod support;
 mod view;

@@ -6,7 +6,7 @@ use pillarbox_core::machine::Reason;
 use pillarbox_core::store::Flags;
 
 /// A command, and what is expected logged in without a mailbox, and with one.
-const COMMANDS: [(&str, &str, &str); 22] = [
+const COMMANDS: [(&str, &str, &str); 23] = [
     ("CAPABILITY", "OK", "OK"),
     ("NOOP", "OK", "OK"),
     ("CHECK", "OK", "OK"),
@@ -18,7 +18,8 @@ const COMMANDS: [(&str, &str, &str); 22] = [
     ("STATUS INBOX (MESSAGES)", "OK", "OK"),
     ("APPEND INBOX {5+}\r\na:b\r\n", "OK", "OK"),
     ("CREATE x", "NO", "NO"),
-    ("SEARCH ALL", "NO", "NO"),
+    ("SEARCH ALL", "BAD", "OK"),
+    ("UID SEARCH RETURN (SAVE) 1", "BAD", "OK"),
     ("FETCH 1 FLAGS", "BAD", "OK"),
     ("UID FETCH 1 FLAGS", "BAD", "OK"),
     ("STORE 1 +FLAGS (\\Seen)", "BAD", "OK"),

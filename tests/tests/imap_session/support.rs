@@ -3,14 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use pillarbox_core::imap::search::Matcher;
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
-    Opened, Pulled, PulledChanges, Settings, Value,
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
+    Notice, Opened, Pulled, PulledChanges, Settings, Value,
 };
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
 use pillarbox_core::message::intake::Intake;
 use pillarbox_core::policy::access::Login;
+use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence};
 use pillarbox_core::store::mailbox::Mailbox;
 use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
@@ -83,8 +85,8 @@ impl Store {
             body_hash: taken.hash,
             big: false,
             copies: Vec::new(),
-            queued: Vec::new(),
-            changes: Vec::new(),
+            queued: vec![],
+            changes: vec![],
         };
         self.messages.push([prefix, body].concat());
         self.mailbox.append(lsn, origin, &place, &copy);
@@ -160,6 +162,7 @@ impl Client {
             hostname: "mx.one.test".into(),
             starttls: false,
             plaintext_auth: false,
+            scram: true,
             message_max: 50_000_000,
         };
         let now = Now {
@@ -260,6 +263,12 @@ impl Client {
             .push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
         let answer = match ask {
             Ask::StartTls { .. } => panic!("no STARTTLS here"),
+            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
+                salt: [1; 16],
+                iterations: 4096,
+                nonce: [2; 18],
+            }),
+            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
             Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
                 account: KEY.account,
                 name: login,
@@ -295,6 +304,25 @@ impl Client {
                 then.answer(Digests(rows.iter().map(digest).collect()))
             }
             Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(store, &parts)),
+            Ask::Match {
+                program,
+                candidates,
+                then,
+                ..
+            } => {
+                let octets: u64 = candidates.iter().map(|candidate| u64::from(candidate.row.size)).sum();
+                assert!(candidates.len() <= pillarbox_core::limits::RUN_PARTS, "a run is bounded");
+                assert!(
+                    candidates.len() <= 1 || octets <= pillarbox_core::limits::SEARCH_RUN,
+                    "a run is bounded"
+                );
+                let fits = candidates.iter().map(|candidate| {
+                    let mut matcher = Matcher::new(program.clone(), *candidate);
+                    matcher.update(store.bytes(&candidate.row));
+                    matcher.finish() && !store.broken.contains(&candidate.row.uid)
+                });
+                then.answer(Matched(fits.collect()))
+            }
             Ask::SetFlags { uids, change, then, .. } => then.answer(FlagsSet(Ok(FlagsSetAt {
                 lsn: store.flag(self.number, &uids, &change),
                 modified: Vec::new(),

@@ -167,7 +167,7 @@ impl Model {
                 }
                 Outcome::Expunged
             }
-            Request::ChangeQueue { changes } => {
+            Request::ChangeQueue(changes) => {
                 self.queue.change(changes, false);
                 Outcome::Done
             }

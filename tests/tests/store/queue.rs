@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use pillarbox_core::store::committer::ask::QueueEvent;
 use pillarbox_core::store::disk::DiskOp;
-use pillarbox_core::store::queue::{Enqueue, QUEUE, QueueEvent, QueueId, QueueRow, QueuedMessage, RowChange, RowState};
+use pillarbox_core::store::queue::{Enqueue, QUEUE, QueueId, QueueRow, QueuedMessage, RowChange, RowState};
 use pillarbox_core::store::request::{Reply, Request};
 use pillarbox_core::store::{AccountId, EmailId, Location, layout};
 
@@ -56,7 +57,7 @@ impl QueueModel {
         let message = Entered {
             id: None,
             entered: entered.clone(),
-            email_id: layout::queue_email_id(&entered.message, hash),
+            email_id: layout::queued_id(&entered.message, hash),
             rows: vec![row; entered.recipients.len()],
             content: [&entered.prefix, body].concat().into(),
         };
@@ -158,9 +159,11 @@ impl Mirror {
             QueueEvent::Changed(change) => {
                 let message = self.open.get_mut(&change.id);
                 let message = message.ok_or_else(|| format!("{:?} changed, but is not there", change.id))?;
-                if !message.change(&change) {
+                let before = message.rows.get(change.recipient as usize);
+                if before.is_none_or(|row| row.state.is_over()) {
                     return Err(format!("told of a change that was not made: {change:?}"));
                 }
+                message.change(&change);
                 if message.is_over() {
                     self.open.remove(&change.id);
                 }

@@ -181,9 +181,7 @@ fn fill(world: &mut World, rng: &mut Rng) -> Result<(), String> {
     world.submit(workload::queued(b"new mail", Vec::new()))?;
     world.submit(workload::queued(b"a report", vec![workload::change(id, 0, RowState::Failed)]))?;
     world.submit(Wanted {
-        request: Request::ChangeQueue {
-            changes: vec![workload::change(id, 1, RowState::Relayed)],
-        },
+        request: Request::ChangeQueue(vec![workload::change(id, 1, RowState::Relayed)]),
         big: None,
     })?;
     world.run_to_rest()?;

@@ -150,9 +150,7 @@ pub(super) fn draw(rng: &mut Rng, acknowledged: &Model, pending: &Model, sizes: 
         return match rng.below(10) {
             0..=3 => place(rng, acknowledged, &made, sizes, disk, Kind::Queued),
             4..=7 => Wanted {
-                request: Request::ChangeQueue {
-                    changes: some_changes(rng, acknowledged, false),
-                },
+                request: Request::ChangeQueue(some_changes(rng, acknowledged, false)),
                 big: None,
             },
             _ => place(rng, acknowledged, &made, sizes, disk, Kind::Report),
@@ -220,7 +218,7 @@ fn place(rng: &mut Rng, acknowledged: &Model, made: &[AccountId], sizes: Sizes, 
             place_big(disk, one.account, layout::email_id(one.account, &hash), &bytes);
         }
         if !queued.is_empty() {
-            place_big(disk, QUEUE, layout::queue_email_id(&message, &hash), &bytes);
+            place_big(disk, QUEUE, layout::queued_id(&message, &hash), &bytes);
         }
     }
     let body = Body {

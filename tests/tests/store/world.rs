@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::queue::{QueueEvent, QueueId};
+use pillarbox_core::store::queue::QueueId;
 use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};

@@ -14,7 +14,7 @@ use super::{Table, Walk, list, quoted, shown};
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
 /// DNS servers that are asked in turn: more would outlast every patience.
-const DNS_SERVERS: usize = 8;
+const DNS_SERVERS: usize = pillarbox_core::limits::DNS_SERVERS;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Entries of `delivery.retry`.

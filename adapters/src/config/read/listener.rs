@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
             }
             Some(None) => {
                 if let Some(value) = table.keys.get("address") {
-                    let hint = "remove it: the standard ports are 25, 143, 465, 587 and 993".into();
+                    let hint = "remove it: the standard ports are 25, 80, 143, 443, 465, 587 and 993".into();
                     let what = "a standard listener has no address of its own".into();
                     self.error(Some(value.span()), "listener.address", what, hint);
                 }

@@ -267,7 +267,7 @@ impl Host<Toy> for ToyHost {
                 self.asked += 1;
                 Performed::Now(slot.answer(self.asked))
             }
-            Ask::StartTls(slot) => Performed::StartTls(Box::new(|outcome| slot.answer(outcome))),
+            Ask::StartTls(slot) => Performed::StartTls(Box::new(|handshake| slot.answer(handshake.into()))),
         }
     }
 

@@ -45,7 +45,7 @@ impl Session {
         let log = toy.log.clone();
         let (env, its_host) = (world.clone(), host.clone());
         let task = Box::pin(async move {
-            let start_tls = StartTls {
+            let start_tls = StartTls::Accept {
                 server: (),
                 alpn: Alpn::Ignore,
             };

@@ -82,7 +82,7 @@ pub(super) fn original_recipient(given: &str) -> String {
 }
 
 fn typed(kind: &str, address: &str) -> String {
-    let address: String = address.chars().take(limits::REPORT_TEXT / 2).collect();
+    let address: String = address.chars().take(limits::REPORT_ADDRESS).collect();
     if !address.is_ascii() {
         return format!("utf-8; {}", utf8_xtext(&address));
     }
@@ -99,7 +99,7 @@ fn utf8_xtext(address: &str) -> String {
     for c in address.chars() {
         match c {
             '!'..='~' if !matches!(c, '+' | '=' | '\\') => out.push(c),
-            _ if out.len() > WORD => return out, // no more room on the line; no valid address is so long
+            _ if out.len() > limits::REPORT_ADDRESS => return out, // no valid address is so long
             _ => out += &format!("\\x{{{:X}}}", u32::from(c)),
         }
     }

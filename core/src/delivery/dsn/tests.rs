@@ -230,6 +230,31 @@ fn eight_bits_and_utf8_are_declared() {
     );
 }
 
+/// As many recipients as one record takes, each with the longest words: still a small message.
+#[test]
+fn the_largest_report_is_inline() {
+    let mut message = entered("alice@one.test", Notify(7));
+    message.recipients = (0..limits::CLIENT_RECIPIENTS)
+        .map(|number| QueuedRecipient {
+            address: mailbox(&format!("{number}{}@{}test", "x".repeat(60), "y.".repeat(120))),
+            original: Some("\u{20ac}".repeat(500).into()),
+            notify: Notify::FAILURE,
+        })
+        .collect();
+    let long = "\u{20ac}".repeat(2000);
+    let all = (0..100).map(|recipient| Told {
+        recipient,
+        said: said(550, [5, 7, 1], &long, Some(&long)),
+        ..told(Action::Failed)
+    });
+    let order = order(&message, all.collect()).unwrap();
+    let written = report(&message, &order, &b"X: y\r\n".repeat(20_000));
+    assert!(written.bytes.len() < limits::INLINE_BODY as usize, "{}", written.bytes.len());
+    let text = String::from_utf8(written.bytes).unwrap();
+    assert!(text.contains("more recipients are listed"));
+    assert_eq!(text.matches("Final-Recipient:").count(), 100);
+}
+
 #[test]
 fn the_boundary_stands_nowhere_else() {
     let message = Enqueue {
@@ -287,7 +312,7 @@ proptest! {
         if by_us {
             want.push(field("Diagnostic-Code", format!("x-pillarbox; {}", ascii(&text))));
         } else {
-            want.push(field("Remote-MTA", format!("dns; {}", ascii(&server))));
+            want.push(field("Remote-MTA", format!("dns; {:.255}", ascii(&server))));
             want.push(field("Diagnostic-Code", format!("smtp; {}", ascii(&format!("550 5.7.1 {text}")))));
         }
         want.push(field("Last-Attempt-Date", "Tue, 24 Nov 2026 09:01:00 +0000".into()));

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::field::one_line;
 use super::{Action, Addressee, ReportMatter, Told};
 use crate::address::ReversePath;
+use crate::limits;
 use crate::message::date::format_rfc5322;
 use crate::store::queue::Said;
 
@@ -43,7 +44,16 @@ pub(super) fn text(matter: &ReportMatter<'_>) -> String {
     };
     let arrived = format_rfc5322(message.arrived);
     let mut last = None;
-    for told in &matter.order.told {
+    for (place, told) in matter.order.told.iter().enumerate() {
+        if out.len() > limits::REPORT_WORDS {
+            let more = matter.order.told.len() - place;
+            paragraph(
+                &mut out,
+                "",
+                &format!("{more} more recipients are listed in the attached report."),
+            );
+            break;
+        }
         if last != Some(told.action) {
             last = Some(told.action);
             let outcome = match told.action {

@@ -125,7 +125,7 @@ fn recipient(out: &mut Vec<u8>, matter: &ReportMatter<'_>, told: &Told) {
     if let Some(said) = &told.said {
         match &said.by {
             Some(server) => {
-                put(out, "Remote-MTA", &format!("dns; {}", ascii(server)));
+                put(out, "Remote-MTA", &format!("dns; {:.*}", limits::DOMAIN, ascii(server)));
                 put(out, "Diagnostic-Code", &format!("smtp; {}", spoken(said)));
             }
             // Not a remote server's words: a type of our own (RFC 3464 §2.3.6, §2.1.2).

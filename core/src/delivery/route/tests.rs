@@ -326,12 +326,15 @@ fn next(text: &str, port: u16) -> NextHop {
 
 #[test]
 fn rules_then_smarthost() {
-    let rule = |recipient_domain, next| Rule { recipient_domain, next };
+    let rule = |domains: &[&str], next| Rule {
+        recipient_domains: domains.iter().map(|name| domain(name)).collect(),
+        next,
+    };
     let settings = RouteSettings {
         rules: Vec::from([
-            rule(DomainPattern::Exactly(domain("relay.test")), next("[127.0.0.1]", 2526)),
-            rule(DomainPattern::Below(domain("relay.test")), next("inner.test", 25)),
-            rule(DomainPattern::Exactly(domain("relay.test")), next("never.test", 25)),
+            rule(&["other.test", "relay.test"], next("[127.0.0.1]", 2526)),
+            rule(&["x.relay.test"], next("inner.test", 25)),
+            rule(&["relay.test"], next("never.test", 25)),
         ]),
         smarthost: Some(next("smtp.isp.test", 465)),
         ..RouteSettings::default()

@@ -96,15 +96,21 @@ impl<'a> Cursor<'a> {
 
     /// `number = 1*DIGIT`, 32 bits
     pub(in crate::imap) fn number(&mut self) -> Result<u32, Wrong> {
+        u32::try_from(self.number64()?).map_err(|_| "number is too great")
+    }
+
+    /// `number64 = 1*DIGIT`, 63 bits (RFC 9051 §9)
+    pub(in crate::imap) fn number64(&mut self) -> Result<u64, Wrong> {
         let digits = self.take_while(|byte| byte.is_ascii_digit());
         if digits.is_empty() {
             return Err("a number is expected");
         }
         digits
             .iter()
-            .try_fold(0u32, |value, digit| {
-                value.checked_mul(10)?.checked_add(u32::from(digit - b'0'))
+            .try_fold(0i64, |value, digit| {
+                value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
             })
+            .map(i64::unsigned_abs)
             .ok_or("number is too great")
     }
 
@@ -185,7 +191,7 @@ impl<'a> Cursor<'a> {
 
     /// `sequence-set`, with its commas.
     pub(in crate::imap) fn sequence_set(&mut self) -> Result<SequenceSet, Wrong> {
-        let text = self.take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b',' | b'*'));
+        let text = self.take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b',' | b'*' | b'$'));
         SequenceSet::parse(text)
     }
 }

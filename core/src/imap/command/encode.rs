@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Command, FetchItem, SequenceSet, StatusItem, Tag};
+use super::{Command, FetchItem, SequenceSet, StatusItem, Tag, search};
 use crate::bytes::utf7;
 use crate::imap::flag;
 use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_section};
@@ -54,6 +54,10 @@ pub fn encode(tag: &Tag, command: &Command, out: &mut Vec<u8>) {
         Command::Fetch { set, items, uid } => {
             set_command(if *uid { "UID FETCH " } else { "FETCH " }, set, out);
             fetch_items(items, out);
+        }
+        Command::Search { uid, returns, keys } => {
+            text(if *uid { "UID SEARCH" } else { "SEARCH" }, out);
+            search::encode(*returns, keys.as_deref(), string, out);
         }
         Command::Store {
             set,

@@ -13,12 +13,14 @@ use crate::time::UnixTime;
 
 use super::frame::Framed;
 use cursor::{Cursor, Wrong};
+pub use search::{SearchKey, SearchReturn};
 
 pub mod append;
 pub(super) mod cursor;
 pub mod encode;
 mod fetch;
 mod mailbox;
+mod search;
 mod session;
 mod store;
 #[cfg(test)]
@@ -68,6 +70,7 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         b"CLOSE" => Command::Close { expunge: true },
         b"UNSELECT" => Command::Close { expunge: false },
         b"FETCH" => fetch::fetch(cursor, false)?,
+        b"SEARCH" => search::search(cursor, false)?,
         b"STORE" => store::store(cursor, false)?,
         b"EXPUNGE" => Command::Expunge,
         b"IDLE" => Command::Idle,
@@ -79,17 +82,20 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     Ok(parsed)
 }
 
-/// `uid = "UID" SP (fetch / store / "EXPUNGE" SP sequence-set)`
+/// `uid = "UID" SP (fetch / search / store / "EXPUNGE" SP sequence-set)`
 fn uid(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
-    cursor.space().map_err(|_| "UID: FETCH, STORE or EXPUNGE is expected")?;
+    cursor
+        .space()
+        .map_err(|_| "UID: FETCH, SEARCH, STORE or EXPUNGE is expected")?;
     match cursor.keyword().as_slice() {
         b"FETCH" => fetch::fetch(cursor, true),
+        b"SEARCH" => search::search(cursor, true),
         b"STORE" => store::store(cursor, true),
         b"EXPUNGE" => {
             cursor.space().map_err(|_| "UID EXPUNGE: a set of UIDs is expected")?;
             Ok(Command::UidExpunge(cursor.sequence_set()?))
         }
-        _ => Err("UID: FETCH, STORE or EXPUNGE is expected"),
+        _ => Err("UID: FETCH, SEARCH, STORE or EXPUNGE is expected"),
     }
 }
 
@@ -151,6 +157,16 @@ pub enum Command {
         items: Vec<FetchItem>,
         /// UID FETCH.
         uid: bool,
+    },
+    /// SEARCH, UID SEARCH.
+    Search {
+        /// UID SEARCH.
+        uid: bool,
+        /// RETURN (RFC 4731), if given.
+        returns: Option<SearchReturn>,
+        /// The keys in prefix form; the first is the [`SearchKey::And`] around them. `None`: the charset is unknown, or a string
+        /// is not in it.
+        keys: Option<Arc<[SearchKey]>>,
     },
     /// STORE, UID STORE.
     Store {
@@ -275,4 +291,6 @@ pub enum SequenceNumber {
     Number(u32),
     /// `*`.
     Last,
+    /// `$`: only as [`SequenceSet::saved`].
+    Saved,
 }

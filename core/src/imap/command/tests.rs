@@ -203,7 +203,7 @@ fn bad_names_what_is_wrong() {
             Some("a"),
             "APPEND: the date-time is wrong",
         ),
-        ("a UID NOOP", Some("a"), "UID: FETCH, STORE or EXPUNGE is expected"),
+        ("a UID NOOP", Some("a"), "UID: FETCH, SEARCH, STORE or EXPUNGE is expected"),
         ("a STATUS x ()", Some("a"), "STATUS: unknown item"),
     ] {
         let mut bytes: Vec<u8> = line.chars().map(|c| c as u8).collect();
@@ -222,13 +222,18 @@ fn s31_a_million_parentheses_in_64_kib_of_stack() {
         "FETCH 1 (BODY[HEADER.FIELDS ",
         "STORE 1 FLAGS ",
         "SEARCH ",
+        "SEARCH RETURN (ALL) CHARSET UTF-8 NOT ",
         "LIST ",
         "STATUS x ",
     ]
     .map(deep);
+    let words = ["NOT ", "OR ", "OR ALL "].map(|word| format!("a SEARCH {}\r\n", word.repeat(1_000_000 / word.len())));
     let check = move || {
         for line in &lines {
             assert_eq!(read(line.as_bytes()).unwrap_err().tag, Some(Tag("a".into())));
+        }
+        for line in &words {
+            assert_eq!(read(line.as_bytes()).unwrap_err().text, "SEARCH: keys are nested too deeply");
         }
     };
     std::thread::Builder::new()
@@ -345,6 +350,62 @@ fn items() -> impl Strategy<Value = Vec<FetchItem>> {
     })
 }
 
+/// Keys in prefix form, as the parser gives them.
+fn search_keys() -> impl Strategy<Value = Vec<SearchKey>> {
+    use SearchKey::*;
+    let day = 0i64..20_000;
+    let flag = prop::sample::select(vec![
+        Flags::ANSWERED,
+        Flags::DELETED,
+        Flags::DRAFT,
+        Flags::FLAGGED,
+        Flags::SEEN,
+    ]);
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            All,
+            Recent,
+            New,
+            Old,
+            Numbers(SequenceSet::saved()),
+            Uids(SequenceSet::saved())
+        ]),
+        (flag, any::<bool>()).prop_map(|(flag, is)| Flag(flag, is)),
+        ("[$a-z][a-z0-9_-]{0,8}", any::<bool>()).prop_map(|(name, is)| Keyword(name.as_str().into(), is)),
+        set().prop_map(Numbers),
+        set().prop_map(Uids),
+        (day, 0usize..6).prop_map(|(day, which)| [Before, On, Since, SentBefore, SentOn, SentSince][which](day)),
+        (0u64..1 << 63, any::<bool>()).prop_map(|(size, larger)| if larger { Larger(size) } else { Smaller(size) }),
+        (1u32.., any::<bool>()).prop_map(|(time, older)| if older { Older(time) } else { Younger(time) }),
+        ("[!-9;-~]{1,8}", text()).prop_map(|(name, text)| Header { name, text }),
+        text().prop_map(Body),
+        text().prop_map(Text),
+    ];
+    let one = leaf.prop_map(|key| vec![key]).prop_recursive(4, 24, 3, |inner| {
+        let group = prop::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            inner.clone().prop_map(|key| [vec![Not], key].concat()),
+            (inner.clone(), inner).prop_map(|(one, other)| [vec![Or], one, other].concat()),
+            group.prop_map(|keys| [vec![And(keys.len() as u32)], keys.concat()].concat()),
+        ]
+    });
+    prop::collection::vec(one, 1..4).prop_map(|keys| [vec![And(keys.len() as u32)], keys.concat()].concat())
+}
+
+fn a_search() -> impl Strategy<Value = Command> {
+    let returns = any::<[bool; 5]>().prop_map(|[min, max, all, count, save]| SearchReturn {
+        min,
+        max,
+        all: all || !(min || max || count || save),
+        count,
+        save,
+    });
+    (any::<bool>(), prop::option::of(returns), prop::option::of(search_keys())).prop_map(|(uid, returns, keys)| {
+        let keys = keys.map(Arc::from);
+        Command::Search { uid, returns, keys }
+    })
+}
+
 fn a_command() -> impl Strategy<Value = Command> {
     use StatusItem::*;
     let how = prop::sample::select(vec![FlagHow::Add, FlagHow::Remove, FlagHow::Replace]);
@@ -388,6 +449,7 @@ fn a_command() -> impl Strategy<Value = Command> {
                 uid,
             }
         }),
+        a_search(),
         set().prop_map(Command::UidExpunge),
         (mailbox(), flags(), date).prop_map(|(mailbox, (flags, keywords), date)| Command::Append {
             mailbox,
@@ -413,7 +475,7 @@ proptest! {
 
     #[test]
     fn any_bytes(bytes: Vec<u8>, name in prop::sample::select(vec![
-        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ",
+        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ", "SEARCH ", "SEARCH RETURN (",
     ])) {
         let mut text = format!("a {name}").into_bytes();
         text.extend(bytes);
@@ -424,6 +486,7 @@ proptest! {
     fn what_parses_is_written_so_that_it_parses_again(words in prop::collection::vec(prop::sample::select(vec![
         "a ", "UID ", "FETCH ", "STORE ", "1:*", "2,3 ", "FLAGS", "(", ")", " ", "BODY", "[", "]", "1.", "HEADER", ".FIELDS", "<1.2>",
         "\\Seen", "LIST ", "\"", "*", "%", "x", "STATUS ", "UNSEEN", "LOGIN ", "SELECT ", ".PEEK", ".SILENT", "+",
+        "SEARCH ", "NOT ", "OR ", "RETURN ", "MIN", "SAVE", "CHARSET ", "UTF-8", "BODY ", "$", "ON 1-Feb-1994", "SINCE ", "1-Jan-2020",
     ]), 0..12)) {
         let text = words.concat();
         if let Ok((tag, command)) = parse(&Framed { text: text.as_bytes(), literals: &[] }) {

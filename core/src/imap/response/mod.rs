@@ -9,6 +9,7 @@ use crate::limits;
 use crate::store::{Flags, SpecialUse};
 
 pub mod fetch;
+pub mod search;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -40,6 +40,8 @@ pub enum Code<'a> {
     },
     /// AUTHENTICATIONFAILED.
     AuthenticationFailed,
+    /// BADCHARSET, with those that every client can use (RFC 9051 §7.1).
+    BadCharset,
     /// CAPABILITY, with the names.
     Capability(&'a [&'a str]),
     /// CANNOT: can never be done.
@@ -130,6 +132,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::Alert => "ALERT",
         Code::AlreadyExists => "ALREADYEXISTS",
         Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
+        Code::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
         Code::Cannot => "CANNOT",
         Code::ClientBug => "CLIENTBUG",
         Code::Closed => "CLOSED",

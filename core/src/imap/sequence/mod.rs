@@ -10,10 +10,27 @@ use crate::limits;
 #[cfg(test)]
 mod tests;
 
+crate::record_struct_tuple!(Intervals);
+
 impl SequenceSet {
+    /// `$`: what the last SEARCH with SAVE found (RFC 5182). It stands alone in its set.
+    pub fn saved() -> SequenceSet {
+        SequenceSet([(SequenceNumber::Saved, SequenceNumber::Saved)].into())
+    }
+
+    /// Whether it is `$`.
+    pub fn is_saved(&self) -> bool {
+        matches!(*self.0, [(SequenceNumber::Saved, _)])
+    }
+
     /// Reads `sequence-set = (seq-number / seq-range) ["," sequence-set]`, `seq-range = seq-number ":" seq-number`,
     /// `seq-number = nz-number / "*"` (RFC 9051 §9).
+    ///
+    /// `sequence-set =/ seq-last-command`, `seq-last-command = "$"` (RFC 5182 §3)
     pub fn parse(text: &[u8]) -> Result<SequenceSet, &'static str> {
+        if text == b"$" {
+            return Ok(SequenceSet::saved());
+        }
         let mut ranges = Vec::new();
         for range in text.split(|byte| *byte == b',') {
             if ranges.len() == limits::IMAP_SET_RANGES {
@@ -45,11 +62,12 @@ impl SequenceSet {
         }
     }
 
-    /// The numbers it means when `*` is `max`; 0: there is no message, and `*` alone means none.
+    /// The numbers it means when `*` is `max`; 0: there is no message, and `*` alone means none. `$` is the view's to resolve.
     pub fn resolve(&self, max: u32) -> Intervals {
         let number = |number: SequenceNumber| match number {
             SequenceNumber::Number(number) => number,
             SequenceNumber::Last => max,
+            SequenceNumber::Saved => unreachable!("$ is no number"),
         };
         let ordered = self.0.iter().map(|(one, other)| {
             let (one, other) = (number(*one), number(*other));
@@ -80,6 +98,7 @@ fn encode_number(number: SequenceNumber, out: &mut Vec<u8>) {
     match number {
         SequenceNumber::Number(number) => out.extend_from_slice(format!("{number}").as_bytes()),
         SequenceNumber::Last => out.push(b'*'),
+        SequenceNumber::Saved => out.push(b'$'),
     }
 }
 
@@ -103,14 +122,24 @@ impl Intervals {
 
     /// Of ascending numbers.
     pub fn from_sorted(numbers: impl IntoIterator<Item = u32>) -> Intervals {
-        let mut intervals: Vec<(u32, u32)> = Vec::new();
+        let mut intervals = Intervals::default();
         for number in numbers {
-            match intervals.last_mut() {
-                Some(before) if number <= before.1.saturating_add(1) => before.1 = before.1.max(number),
-                Some(_) | None => intervals.push((number, number)),
-            }
+            intervals.push(number);
         }
-        Intervals(intervals)
+        intervals
+    }
+
+    /// All numbers from `first` to `last`; none if that is less.
+    pub fn range(first: u32, last: u32) -> Intervals {
+        Intervals((first <= last).then_some((first, last)).into_iter().collect())
+    }
+
+    /// Takes a number that is not less than those it has.
+    pub fn push(&mut self, number: u32) {
+        match self.0.last_mut() {
+            Some(before) if number <= before.1.saturating_add(1) => before.1 = before.1.max(number),
+            Some(_) | None => self.0.push((number, number)),
+        }
     }
 
     /// The intervals: first and last number of each.

@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::imap::search::{Candidate, Program};
 use crate::machine::Slot;
 use crate::message::digest::Digest;
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -29,6 +31,24 @@ pub enum Ask {
         password: Secret,
         /// For the verdict.
         then: Slot<PasswordVerdict>,
+    },
+    /// Query: the salt of a login's SCRAM keys; of nobody's too.
+    ScramSalt {
+        /// As the client wrote it.
+        login: String,
+        /// For the salt.
+        then: Slot<ScramSalt>,
+    },
+    /// Query: is this proof made with the login's keys?
+    ScramProof {
+        /// As the client wrote it.
+        login: String,
+        /// What was signed.
+        message: String,
+        /// The proof.
+        proof: [u8; 32],
+        /// For the verdict.
+        then: Slot<ProofVerdict>,
     },
     /// Query: the account's mailboxes.
     Mailboxes {
@@ -85,6 +105,18 @@ pub enum Ask {
         parts: Vec<BodyRange>,
         /// For the outcome.
         then: Slot<BodiesOpened>,
+    },
+    /// Query: which of these messages fit? At most [`crate::limits::RUN_PARTS`] and [`crate::limits::SEARCH_RUN`] octets, unless
+    /// one message alone is larger; none: others may run before the session goes on. A message that cannot be read does not fit.
+    Match {
+        /// Where.
+        mailbox: MailboxKey,
+        /// What they have to fit.
+        program: Arc<Program>,
+        /// Which: those that cannot be judged by their rows.
+        candidates: Vec<Candidate>,
+        /// For the outcome.
+        then: Slot<Matched>,
     },
     /// Effect: change flags.
     SetFlags {
@@ -191,6 +223,10 @@ pub enum BodiesOpened {
     Failed(crate::machine::BodyError),
 }
 
+/// Whether each message fits, in the order asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched(pub Vec<bool>);
+
 /// What became of STORE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagsSet(pub Result<FlagsSetAt, Refused>);
@@ -230,6 +266,10 @@ pub enum Value {
     Tls(TlsOutcome),
     /// To `VerifyPassword`.
     Password(PasswordVerdict),
+    /// To `ScramSalt`.
+    Salt(ScramSalt),
+    /// To `ScramProof`.
+    Proof(ProofVerdict),
     /// To `Mailboxes`.
     Mailboxes(MailboxList),
     /// To `Select`.
@@ -240,6 +280,8 @@ pub enum Value {
     Digests(Digests),
     /// To `OpenBodies`.
     Bodies(BodiesOpened),
+    /// To `Match`.
+    Matched(Matched),
     /// To `SetFlags`.
     Flags(FlagsSet),
     /// To `Expunge`.
@@ -262,11 +304,14 @@ macro_rules! values {
 values! {
     Tls(TlsOutcome),
     Password(PasswordVerdict),
+    Salt(ScramSalt),
+    Proof(ProofVerdict),
     Mailboxes(MailboxList),
     Opened(Opened),
     Pulled(Pulled),
     Digests(Digests),
     Bodies(BodiesOpened),
+    Matched(Matched),
     Flags(FlagsSet),
     Expunged(ExpungeDone),
     Sink(SinkOpened),
@@ -282,6 +327,8 @@ pub struct Settings {
     pub starttls: bool,
     /// This peer may log in without TLS (`plaintext_auth`).
     pub plaintext_auth: bool,
+    /// Offer SCRAM: every account has keys for it.
+    pub scram: bool,
     /// Largest message in octets.
     pub message_max: u64,
 }

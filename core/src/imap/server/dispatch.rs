@@ -78,6 +78,7 @@ impl Session {
             (
                 Command::Close { .. }
                 | Command::Fetch { .. }
+                | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
                 | Command::UidExpunge(_),
@@ -87,6 +88,7 @@ impl Session {
             (
                 Command::Close { .. }
                 | Command::Fetch { .. }
+                | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
                 | Command::UidExpunge(_),
@@ -113,6 +115,7 @@ impl Session {
             Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
             Command::Close { expunge } => self.close_mailbox(tag, expunge),
             Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
+            Command::Search { uid, returns, keys } => self.search(tag, uid, returns, keys.as_deref()),
             Command::Store {
                 set,
                 change,
@@ -183,15 +186,7 @@ fn is_http(line: &[u8]) -> bool {
 
 /// Whether this is a command of RFC 3501 that is not built, with or without UID.
 fn is_missing(framed: &Framed<'_>) -> bool {
-    const MISSING: [&[u8]; 7] = [
-        b"CREATE",
-        b"DELETE",
-        b"RENAME",
-        b"SUBSCRIBE",
-        b"UNSUBSCRIBE",
-        b"SEARCH",
-        b"COPY",
-    ];
+    const MISSING: [&[u8]; 6] = [b"CREATE", b"DELETE", b"RENAME", b"SUBSCRIBE", b"UNSUBSCRIBE", b"COPY"];
     let mut words = framed.text.splitn(4, |byte| *byte == b' ').skip(1);
     let first = words.next().unwrap_or_default();
     let word = if first.eq_ignore_ascii_case(b"UID") {

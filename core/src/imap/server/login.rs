@@ -1,5 +1,7 @@
 //! Before login: greeting, CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE; and LOGOUT.
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,9 +15,17 @@ use crate::imap::frame::{Event, Framer};
 use crate::imap::response::{self, Code, Condition};
 use crate::limits;
 use crate::machine::Reason;
-use crate::sasl::plain;
+use crate::sasl::{self, Exchange, Mechanism, ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::smtp::server::ask::{PasswordVerdict, TlsOutcome};
+
+/// AUTHENTICATE on its way.
+#[derive(Debug)]
+pub(super) struct Authenticating {
+    tag: Tag,
+    mechanism: Mechanism,
+    exchange: Exchange,
+}
 
 impl Session {
     pub(super) fn greet(&mut self) {
@@ -32,13 +42,26 @@ impl Session {
         let mut names = Vec::from(["IMAP4rev1"]);
         if self.account.is_some() {
             names.extend(["LITERAL+", "IDLE", "UNSELECT", "UIDPLUS", "CHILDREN", "SPECIAL-USE"]);
+            names.extend(["ESEARCH", "SEARCHRES", "WITHIN"]);
             return names;
         }
         names.extend(["LITERAL-", "SASL-IR"]);
         if self.settings.starttls && !self.secure {
             names.push("STARTTLS");
         }
-        names.push(if self.may_log_in() { "AUTH=PLAIN" } else { "LOGINDISABLED" });
+        if !self.may_log_in() {
+            names.push("LOGINDISABLED");
+            return names;
+        }
+        names.extend(
+            Mechanism::offered(self.settings.scram)
+                .into_iter()
+                .map(|mechanism| match mechanism {
+                    Mechanism::Plain => "AUTH=PLAIN",
+                    Mechanism::Login => "AUTH=LOGIN",
+                    Mechanism::ScramSha256 => "AUTH=SCRAM-SHA-256",
+                }),
+        );
         names
     }
 
@@ -118,11 +141,13 @@ impl Session {
         self.doing = Doing::Login { tag };
     }
 
-    /// RFC 3501 §6.2.2; the initial response is RFC 4959's.
+    /// RFC 3501 §6.2.2; the initial response is RFC 4959's, where `=` alone is the empty one (§3).
     pub(super) fn authenticate(&mut self, tag: Tag, mechanism: &str, initial: Option<&Secret>) {
-        if !mechanism.eq_ignore_ascii_case("PLAIN") {
+        let offered = Mechanism::offered(self.settings.scram);
+        let known = Mechanism::parse(mechanism).filter(|mechanism| offered.contains(mechanism));
+        let Some(mechanism) = known else {
             return self.reply(&tag, Condition::No, Some(&Code::Cannot), "No such mechanism");
-        }
+        };
         if !self.may_log_in() {
             return self.reply(
                 &tag,
@@ -131,20 +156,27 @@ impl Session {
                 "A password is taken only under TLS",
             );
         }
-        match initial {
-            Some(initial) => self.plain(tag, initial.reveal().as_bytes()),
-            None => {
-                response::continuation("", self.out.end());
-                self.framer.expect_line();
-                self.doing = Doing::Authenticate { tag };
-            }
-        }
+        let initial = match initial.map(|initial| initial.reveal().as_bytes()) {
+            None => None,
+            Some(b"=") => Some(Zeroizing::new(Vec::new())),
+            Some(initial) => match base64::decode(initial) {
+                Some(message) => Some(Zeroizing::new(message)),
+                None => return self.no_response(&tag, mechanism),
+            },
+        };
+        let (exchange, next) = Exchange::begin(mechanism, initial.as_ref().map(|initial| initial.as_slice()));
+        let authenticating = Authenticating {
+            tag,
+            mechanism,
+            exchange,
+        };
+        self.go_on(Box::new(authenticating), next);
     }
 
-    pub(super) fn step_authenticate(&mut self, tag: Tag) -> Step {
+    pub(super) fn step_authenticate(&mut self, mut authenticating: Box<Authenticating>) -> Step {
         let line = match self.framer.poll() {
             None => {
-                self.doing = Doing::Authenticate { tag };
+                self.doing = Doing::Authenticate(authenticating);
                 return Step::Rest;
             }
             Some(Event::Line(line)) => Ok(Zeroizing::new(Vec::from(line))),
@@ -153,22 +185,63 @@ impl Session {
                 unreachable!("a line was asked for")
             }
         };
+        let tag = &authenticating.tag;
         match line {
-            Ok(line) if line.as_slice() == b"*" => self.bad(Some(&tag), "AUTHENTICATE cancelled"),
-            Ok(line) => self.plain(tag, &line),
-            Err(text) => self.bad(Some(&tag), text),
+            Ok(line) if line.as_slice() == b"*" => self.bad(Some(tag), "AUTHENTICATE cancelled"),
+            Ok(line) => match base64::decode(&line).map(Zeroizing::new) {
+                Some(message) => {
+                    let next = authenticating.exchange.message(&message);
+                    self.go_on(authenticating, next);
+                }
+                None => self.no_response(tag, authenticating.mechanism),
+            },
+            Err(text) => self.bad(Some(tag), text),
         }
         Step::Again
     }
 
-    /// The response of PLAIN, in base64; `=` alone is the empty one (RFC 4959 §3).
-    fn plain(&mut self, tag: Tag, response: &[u8]) {
-        let response = if response == b"=" { b"" } else { response };
-        let message = base64::decode(response).map(Zeroizing::new);
-        match message.and_then(|message| plain::parse(&message)) {
-            Some(plain) => self.log_in(tag, plain.login, plain.password),
-            None => self.bad(Some(&tag), "That is no response of PLAIN"),
+    fn no_response(&mut self, tag: &Tag, mechanism: Mechanism) {
+        let text = format!("That is no response of {}", mechanism.name());
+        self.bad(Some(tag), &text);
+    }
+
+    fn go_on(&mut self, authenticating: Box<Authenticating>, next: sasl::Step) {
+        match next {
+            sasl::Step::Challenge(challenge) => {
+                response::continuation(&base64::encode(&challenge), self.out.end());
+                self.framer.expect_line();
+                self.doing = Doing::Authenticate(authenticating);
+            }
+            sasl::Step::Password { login, password } => self.log_in(authenticating.tag, login, password),
+            sasl::Step::Salt { login } => {
+                let then = self.slots.ask(Wanted::Salt);
+                self.ask = Some(Ask::ScramSalt { login, then });
+                self.doing = Doing::Authenticating(authenticating);
+            }
+            sasl::Step::Proof { login, message, proof } => {
+                let then = self.slots.ask(Wanted::Proof);
+                self.ask = Some(Ask::ScramProof {
+                    login,
+                    message,
+                    proof,
+                    then,
+                });
+                self.doing = Doing::Authenticating(authenticating);
+            }
+            sasl::Step::Done(login) => self.verified(authenticating.tag, PasswordVerdict::Granted(login)),
+            sasl::Step::Denied => self.verified(authenticating.tag, PasswordVerdict::Denied),
+            sasl::Step::Malformed => self.no_response(&authenticating.tag, authenticating.mechanism),
         }
+    }
+
+    pub(super) fn salted(&mut self, mut authenticating: Box<Authenticating>, salt: &ScramSalt) {
+        let next = authenticating.exchange.salted(salt);
+        self.go_on(authenticating, next);
+    }
+
+    pub(super) fn proved(&mut self, mut authenticating: Box<Authenticating>, verdict: ProofVerdict) {
+        let next = authenticating.exchange.proved(verdict);
+        self.go_on(authenticating, next);
     }
 
     pub(super) fn verified(&mut self, tag: Tag, verdict: PasswordVerdict) {

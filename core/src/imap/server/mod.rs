@@ -38,6 +38,7 @@ mod login;
 mod outbox;
 mod record;
 pub mod script;
+mod search;
 mod select;
 mod status;
 mod store;
@@ -86,10 +87,10 @@ enum Doing {
     Login {
         tag: Tag,
     },
-    /// AUTHENTICATE PLAIN waits for the client's response.
-    Authenticate {
-        tag: Tag,
-    },
+    /// AUTHENTICATE waits for the client's response.
+    Authenticate(Box<login::Authenticating>),
+    /// The host answers what an exchange needs to go on.
+    Authenticating(Box<login::Authenticating>),
     List(Box<list::Listing>),
     Select {
         tag: Tag,
@@ -97,6 +98,7 @@ enum Doing {
     },
     Status(Box<status::Counting>),
     Fetch(Box<fetch::Fetching>),
+    Search(Box<search::Searching>),
     Store(Box<store::Storing>),
     Expunge {
         tag: Tag,
@@ -116,11 +118,14 @@ enum Doing {
 enum Wanted {
     Tls,
     Password,
+    Salt,
+    Proof,
     Mailboxes,
     Opened,
     Pulled,
     Digests,
     Bodies,
+    Matched,
     Flags,
     Expunged,
     Sink,
@@ -170,6 +175,11 @@ impl Session {
         session
     }
 
+    /// Whether the client speaks IMAP4rev2.
+    fn rev2(&self) -> bool {
+        false
+    }
+
     /// Octets of memory held beside the session itself.
     pub fn memory(&self) -> usize {
         self.framer.memory() + self.out.memory()
@@ -207,14 +217,16 @@ impl Session {
         match core::mem::take(&mut self.doing) {
             Doing::Nothing => self.next_command(),
             Doing::StartTls => self.step_start_tls(),
-            Doing::Authenticate { tag } => self.step_authenticate(tag),
+            Doing::Authenticate(authenticating) => self.step_authenticate(authenticating),
             Doing::List(listing) => self.step_list(listing),
             Doing::Fetch(fetching) => self.step_fetch(fetching),
+            Doing::Search(searching) => self.step_search(searching),
             Doing::Store(storing) => self.step_store(storing),
             Doing::Append(appending) => self.step_append(appending),
             Doing::Idle(idling) => self.step_idle(idling),
             Doing::Finish(finish) => self.step_finish(finish),
             doing @ (Doing::Login { .. }
+            | Doing::Authenticating(_)
             | Doing::Select { .. }
             | Doing::Status(_)
             | Doing::Expunge { .. }
@@ -234,12 +246,15 @@ impl Session {
         match (core::mem::take(&mut self.doing), answer.value) {
             (Doing::StartTls, Value::Tls(outcome)) => self.tls(outcome),
             (Doing::Login { tag }, Value::Password(verdict)) => self.verified(tag, verdict),
+            (Doing::Authenticating(authenticating), Value::Salt(salt)) => self.salted(authenticating, &salt),
+            (Doing::Authenticating(authenticating), Value::Proof(verdict)) => self.proved(authenticating, verdict),
             (Doing::List(listing), Value::Mailboxes(list)) => self.listed(listing, list),
             (Doing::Select { tag, read_only }, Value::Opened(opened)) => self.selected(tag, read_only, opened),
             (Doing::Status(counting), Value::Opened(opened)) => self.counted(*counting, opened),
             (Doing::Append(appending), Value::Opened(opened)) => self.append_opened(appending, opened),
             (Doing::Append(appending), Value::Sink(sink)) => self.append_sink(appending, sink),
             (Doing::Append(appending), Value::Appended(done)) => self.appended(*appending, done),
+            (Doing::Search(searching), Value::Matched(matched)) => self.matched(searching, matched),
             (Doing::Store(storing), Value::Flags(set)) => self.flags_stored(storing, set),
             (Doing::Store(storing), Value::Pulled(pulled)) => self.store_pulled(storing, pulled),
             (Doing::Expunge { tag }, Value::Expunged(done)) => self.expunged(tag, done),
@@ -318,7 +333,7 @@ impl Session {
     fn wants_bytes(&self) -> bool {
         let ahead = match &self.doing {
             Doing::StartTls => false,
-            Doing::Nothing | Doing::Authenticate { .. } | Doing::Idle(_) => true,
+            Doing::Nothing | Doing::Authenticate(_) | Doing::Idle(_) => true,
             Doing::Append(appending) if appending.wants_bytes() => true,
             _ => self.framer.buffered() < limits::IMAP_READ_AHEAD,
         };
@@ -401,11 +416,14 @@ impl Wanted {
         self == match value {
             Value::Tls(_) => Wanted::Tls,
             Value::Password(_) => Wanted::Password,
+            Value::Salt(_) => Wanted::Salt,
+            Value::Proof(_) => Wanted::Proof,
             Value::Mailboxes(_) => Wanted::Mailboxes,
             Value::Opened(_) => Wanted::Opened,
             Value::Pulled(_) => Wanted::Pulled,
             Value::Digests(_) => Wanted::Digests,
             Value::Bodies(_) => Wanted::Bodies,
+            Value::Matched(_) => Wanted::Matched,
             Value::Flags(_) => Wanted::Flags,
             Value::Expunged(_) => Wanted::Expunged,
             Value::Sink(_) => Wanted::Sink,

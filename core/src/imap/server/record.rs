@@ -1,8 +1,8 @@
 //! The session's asks, answers and notices, written down and read back.
 
 use super::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice,
-    Opened, Pulled, PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
+    Notice, Opened, Pulled, PulledChanges, Value,
 };
 use crate::machine::BodyError;
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -24,11 +24,16 @@ crate::record_enum!(Ask {
     9 => Expunge { mailbox, uids, then },
     10 => OpenMessage { size, then },
     11 => DropMessage,
+    40 => ScramSalt { login, then },
+    41 => ScramProof { login, message, proof, then },
     12 => CommitAppend { mailbox, flags, keywords, internal_date, then },
+    13 => Match { mailbox, program, candidates, then },
 });
 crate::record_enum!(Value {
+    40 => Salt(salt), 41 => Proof(verdict),
     0 => Tls(outcome), 1 => Password(verdict), 2 => Mailboxes(list), 3 => Opened(opened), 4 => Pulled(pulled),
     5 => Digests(digests), 6 => Bodies(opened), 7 => Flags(set), 8 => Expunged(done), 9 => Sink(opened), 10 => Appended(done),
+    11 => Matched(matched),
 });
 crate::record_enum!(Notice { 0 => Changed { mailbox, lsn }, 1 => Shutdown, 2 => Shed });
 crate::record_struct!(BodyRange { row, start, len });
@@ -78,7 +83,16 @@ macro_rules! wrappers {
         }
     )*};
 }
-wrappers!(MailboxList, Opened, Pulled, Digests, FlagsSet, ExpungeDone, AppendDone);
+wrappers!(
+    MailboxList,
+    Opened,
+    Pulled,
+    Digests,
+    Matched,
+    FlagsSet,
+    ExpungeDone,
+    AppendDone
+);
 
 /// By value.
 impl crate::record::Record for Changes {

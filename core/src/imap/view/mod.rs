@@ -38,6 +38,8 @@ pub struct View {
     gone: Vec<Row>,
     /// UIDs that are `\Recent` here: ascending ranges, the end excluded.
     recent: Vec<(Uid, Uid)>,
+    /// `$`: the UIDs that the last SEARCH with SAVE found (RFC 5182). Those that are gone since find nothing.
+    saved: Intervals,
     /// Everything up to this record has been pulled.
     pulled: Lsn,
     /// The newest record that is known to exist.
@@ -67,6 +69,7 @@ impl View {
             own,
             gone: Vec::new(),
             recent: Vec::new(),
+            saved: Intervals::default(),
             pulled: version.lsn,
             newest: version.lsn,
             version,
@@ -185,8 +188,21 @@ impl View {
         }
     }
 
-    /// The messages that a set names, one by one.
+    /// What `$` means: UIDs.
+    pub fn saved(&self) -> &Intervals {
+        &self.saved
+    }
+
+    /// Sets what `$` means.
+    pub fn save(&mut self, uids: Intervals) {
+        self.saved = uids;
+    }
+
+    /// The messages that a set names, one by one; `$` names UIDs, whatever the command speaks in.
     pub fn hits(&self, set: &SequenceSet, uid: bool) -> Hits {
+        if set.is_saved() {
+            return Hits::of_uids(self.saved.clone());
+        }
         let max = if uid { self.last_uid() } else { self.exists() };
         Hits {
             intervals: set.resolve(max),
@@ -199,7 +215,7 @@ impl View {
     /// Whether a set of message numbers names one that is not there. An empty mailbox is asked for `1:*` by every client.
     pub fn is_beyond(&self, set: &SequenceSet) -> bool {
         let exists = self.exists();
-        exists > 0 && set.resolve(exists).max().is_some_and(|max| max > exists)
+        !set.is_saved() && exists > 0 && set.resolve(exists).max().is_some_and(|max| max > exists)
     }
 
     /// Whether a message is gone, though the client does not know it.
@@ -311,6 +327,16 @@ pub struct Hits {
 }
 
 impl Hits {
+    /// The messages with these UIDs.
+    pub fn of_uids(intervals: Intervals) -> Hits {
+        Hits {
+            intervals,
+            uid: true,
+            at: 0,
+            next: 1,
+        }
+    }
+
     /// The next message. Its number stands until EXPUNGE is told.
     pub fn next(&mut self, view: &View) -> Option<Row> {
         loop {

@@ -1,8 +1,8 @@
 //! What an SMTP client session asks of its host, and what it is answered.
 //!
 //! A session is one connection to one server. It greets, secures itself, logs in where it must, and then asks for transactions until
-//! there is none; each is reported before the next one is asked for. A session that closes without having asked for a transaction
-//! could not be used: the host tries the next server.
+//! there is none; each is reported before the next one is asked for. A session that never came to ask for one says so
+//! ([`Ask::Unusable`]): the host tries the next server.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -38,6 +38,13 @@ pub enum Ask {
         len: u64,
         /// For the outcome.
         then: Slot<BodyOpened>,
+    },
+    /// The server cannot be used: no transaction was or will be asked for. Said once, before the session closes. No answer.
+    Unusable {
+        /// Why. A refused login is 4yz whatever the server said: it is not the message's fault.
+        said: Arc<Said>,
+        /// Whether the server had greeted with 220: connections that fail earlier are cheap to try again elsewhere.
+        greeted: bool,
     },
     /// Effect: what became of the transaction's recipients; QUIT and the next transaction wait for the answer.
     Report {
@@ -94,6 +101,15 @@ pub enum TlsOutcome {
     Failed(Arc<str>),
 }
 
+impl From<Result<TlsEvidence, Arc<str>>> for TlsOutcome {
+    fn from(handshake: Result<TlsEvidence, Arc<str>>) -> TlsOutcome {
+        match handshake {
+            Ok(evidence) => TlsOutcome::Secure(evidence),
+            Err(why) => TlsOutcome::Failed(why),
+        }
+    }
+}
+
 /// Whether the octets can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyOpened {
@@ -139,7 +155,7 @@ values! {
 /// What the host says unasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
-    /// The server stops: finish the open transaction, then QUIT; ask for no other.
+    /// Our own server stops: finish the open transaction, then QUIT; ask for no other.
     Shutdown,
 }
 

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use crate::address::ReversePath;
 use crate::machine::Slot;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict};
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::store::AccountId;
 use crate::store::queue::{QueuedRecipient, Wishes};
@@ -27,6 +28,24 @@ pub enum Ask {
         password: Secret,
         /// For the verdict.
         then: Slot<PasswordVerdict>,
+    },
+    /// Query: the salt of a login's SCRAM keys; of nobody's too.
+    ScramSalt {
+        /// As the client wrote it.
+        login: String,
+        /// For the salt.
+        then: Slot<ScramSalt>,
+    },
+    /// Query: is this proof made with the login's keys?
+    ScramProof {
+        /// As the client wrote it.
+        login: String,
+        /// What was signed.
+        message: String,
+        /// The proof.
+        proof: [u8; 32],
+        /// For the verdict.
+        then: Slot<ProofVerdict>,
     },
     /// Query: decide about a recipient (decision `access`).
     ResolveRecipient {
@@ -104,6 +123,10 @@ pub enum Value {
     Tls(TlsOutcome),
     /// To `VerifyPassword`.
     Password(PasswordVerdict),
+    /// To `ScramSalt`.
+    Salt(ScramSalt),
+    /// To `ScramProof`.
+    Proof(ProofVerdict),
     /// To `ResolveRecipient`.
     Recipient(RecipientVerdict),
     /// To `JudgeAuthor`.
@@ -126,6 +149,8 @@ macro_rules! values {
 values! {
     Tls(TlsOutcome),
     Password(PasswordVerdict),
+    Salt(ScramSalt),
+    Proof(ProofVerdict),
     Recipient(RecipientVerdict),
     Author(AuthorVerdict),
     Sink(SinkOpened),
@@ -148,6 +173,12 @@ pub enum TlsOutcome {
     Secure(TlsEvidence),
     /// It failed; the connection is useless.
     Failed,
+}
+
+impl<E> From<Result<TlsEvidence, E>> for TlsOutcome {
+    fn from(handshake: Result<TlsEvidence, E>) -> TlsOutcome {
+        handshake.map_or(TlsOutcome::Failed, TlsOutcome::Secure)
+    }
 }
 
 /// What is known of a TLS session (for `Received` and for channel binding).
@@ -214,6 +245,8 @@ pub struct Settings {
     pub starttls: bool,
     /// This peer may log in without TLS (`plaintext_auth`).
     pub plaintext_auth: bool,
+    /// Offer SCRAM: every account has keys for it.
+    pub scram: bool,
     /// Largest message in octets (SIZE).
     pub message_max: u64,
 }

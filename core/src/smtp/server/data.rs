@@ -1,38 +1,55 @@
-//! DATA: the message on its way through, its end, and the commit.
+//! DATA and BDAT: the message on its way through, whichever way it comes.
 
+use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::ask::{Ask, Committed, Incoming, LocalDelivery, SinkOpened};
+use super::ask::{Ask, SinkOpened};
+use super::author::{authors, rewrite};
 use super::{BodyPart, Pending, Session, State};
-use crate::address::Mailbox;
+use crate::bytes::utf8::Utf8Check;
 use crate::limits;
 use crate::machine::Deadline;
-use crate::message::address_list::{self, Entry};
 use crate::message::date::format_rfc5322;
-use crate::message::header::{HeaderEnd, fields};
+use crate::message::header::HeaderEnd;
 use crate::message::intake::LoopWatch;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal};
-use crate::smtp::dot::DotDecoder;
+use crate::smtp::chunk::ChunkDecoder;
+use crate::smtp::dot::{DotDecoder, Step};
 use crate::smtp::reply::Reply;
 
 /// A message that is being read.
 pub(super) struct Message {
-    decoder: DotDecoder,
-    /// Octets given to the sink.
+    framing: Framing,
+    /// Octets of the message so far.
     size: u64,
     loops: LoopWatch,
     header: Header,
+    /// SMTPUTF8 was declared: its header must be UTF-8.
+    utf8: Option<(HeaderEnd, Utf8Check)>,
     /// Why it is refused, once that is known; it is read to its end all the same.
     refused: Option<Refusal>,
+    /// The final dot has come, or the chunk's last octet.
     ended: bool,
     /// The beginning of the body, until the header before it has been judged.
     behind_header: Vec<u8>,
-    /// Octets since the deadline was moved.
-    pub(super) progress: u64,
     /// The header that the last poll lent.
     pub(super) lent: Vec<u8>,
+}
+
+/// How its octets come.
+enum Framing {
+    /// DATA.
+    Dot(DotDecoder),
+    /// BDAT.
+    Chunk(ChunkDecoder),
+}
+
+/// A chunk whose octets follow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chunk {
+    size: u64,
+    last: bool,
 }
 
 /// A submission's header is held whole, and written once, rewritten.
@@ -50,6 +67,36 @@ enum Header {
     Written,
 }
 
+impl Framing {
+    fn step(&mut self, input: &[u8]) -> Step {
+        match self {
+            Framing::Dot(decoder) => decoder.step(input),
+            Framing::Chunk(decoder) => decoder.step(input),
+        }
+    }
+
+    /// Why the octets so far are no text: lines end with CR LF, and hold no NUL.
+    fn fault(&self) -> Option<([u16; 3], &'static str)> {
+        let (bare, nul) = match self {
+            Framing::Dot(decoder) => (decoder.bare(), decoder.nul()),
+            Framing::Chunk(decoder) => (decoder.bare(), decoder.nul()),
+        };
+        match (bare, nul) {
+            (true, _) => Some(([5, 5, 2], "lines end with CR LF: a CR or LF stood alone in the message")),
+            (false, true) => Some(([5, 6, 0], "the message has a NUL character")),
+            (false, false) => None,
+        }
+    }
+
+    /// Whether more of the message comes by another command.
+    fn goes_on(&self) -> bool {
+        match self {
+            Framing::Dot(_) => false,
+            Framing::Chunk(decoder) => !decoder.last(),
+        }
+    }
+}
+
 impl Message {
     /// Octets held of the message.
     pub(super) fn buffered(&self) -> usize {
@@ -63,6 +110,33 @@ impl Message {
     pub(super) fn is_judged_now(&self) -> bool {
         matches!(self.header, Header::Judged { .. })
     }
+
+    fn refuse(&mut self, code: u16, status: [u16; 3], text: &str) {
+        self.refused.get_or_insert(Refusal {
+            code,
+            status,
+            text: text.into(),
+        });
+    }
+
+    /// Takes note of octets that belong to the message.
+    fn look_at(&mut self, body: &[u8], max: u64) {
+        self.size += body.len() as u64;
+        if self.size > max {
+            return self.refuse(552, [5, 3, 4], &format!("the message is larger than {max} octets"));
+        }
+        self.loops.update(body);
+        if self.loops.received > limits::RECEIVED_FIELDS {
+            return self.refuse(554, [5, 4, 6], "the message loops: it has more than 100 Received fields");
+        }
+        if let Some((end, utf8)) = &mut self.utf8 {
+            let of_header = end.update(body);
+            utf8.update(&body[..of_header]);
+            if !utf8.holds() {
+                self.refuse(550, [5, 6, 0], "the header is not UTF-8, as SMTPUTF8 says it is");
+            }
+        }
+    }
 }
 
 impl Session {
@@ -70,6 +144,9 @@ impl Session {
         let Some(envelope) = &self.envelope else {
             return self.protocol_error(503, [5, 5, 1], "MAIL and RCPT come first");
         };
+        if self.message.is_some() {
+            return self.protocol_error(503, [5, 5, 1], "the message comes by BDAT: DATA cannot end it (RFC 3030)");
+        }
         if envelope.copies.is_empty() {
             return self.refuse(554, [5, 5, 1], "no valid recipients");
         }
@@ -77,9 +154,46 @@ impl Session {
         if self.talks_early() {
             return;
         }
+        self.open_sink(size, None);
+    }
+
+    /// BDAT (RFC 3030 §2): whatever becomes of it, its octets are taken first, so that the next command is found behind them.
+    pub(super) fn bdat(&mut self, size: u64, last: bool) {
+        let max = self.settings.message_max;
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        let so_far = self.message.as_ref().map_or(0, |message| message.size);
+        match &self.envelope {
+            Some(_) if !extended => self.discard(size, Reply::new(503, [5, 5, 1], "BDAT comes after EHLO")),
+            None => self.discard(size, Reply::new(503, [5, 5, 1], "MAIL and RCPT come first")),
+            Some(envelope) if envelope.copies.is_empty() => {
+                self.discard(size, Reply::new(554, [5, 5, 1], "no valid recipients"));
+            }
+            Some(_) if so_far.saturating_add(size) > max => {
+                self.abandon();
+                let text = format!("the message is larger than {max} octets");
+                self.discard(size, Reply::new(552, [5, 3, 4], text));
+            }
+            Some(envelope) => match &mut self.message {
+                None => {
+                    let declared = envelope.size.max(size);
+                    self.open_sink(declared, Some(Chunk { size, last }));
+                }
+                Some(message) => {
+                    let Framing::Chunk(decoder) = &mut message.framing else {
+                        unreachable!("no command is taken within DATA");
+                    };
+                    decoder.next(size, last);
+                    message.ended = size == 0;
+                    self.read_message();
+                }
+            },
+        }
+    }
+
+    fn open_sink(&mut self, size: u64, chunk: Option<Chunk>) {
         let then = self.slots.ask(Pending::Sink);
         self.asks.push_back(Ask::OpenMessage { size, then });
-        self.state = State::Opening;
+        self.state = State::Opening(chunk);
         self.deadline = Deadline {
             at: self.now.instant.after(limits::ANSWER_TIMEOUT),
             why: "a sink is opened",
@@ -90,54 +204,95 @@ impl Session {
         if self.closing.is_some() {
             return;
         }
-        match opened {
-            SinkOpened::Ready => {
-                if self.talks_early() {
-                    return;
-                }
-                self.reply(Reply::bare(354, alloc::vec!["go ahead, end with a dot alone".into()]));
-                let header = if self.login.is_some() {
-                    Header::Held {
-                        block: Vec::new(),
-                        end: HeaderEnd::default(),
-                    }
-                } else {
-                    Header::AsItCame
-                };
-                self.state = State::Message(Message {
-                    decoder: DotDecoder::new(),
-                    size: 0,
-                    loops: LoopWatch::default(),
-                    header,
-                    refused: None,
-                    ended: false,
-                    behind_header: Vec::new(),
-                    progress: 0,
-                    lent: Vec::new(),
-                });
-                self.deadline = Deadline {
-                    at: self.now.instant.after(limits::SMTP_DATA_TIMEOUT),
-                    why: "waiting for the message",
-                };
-            }
-            SinkOpened::Full => {
-                self.envelope = None;
+        let State::Opening(chunk) = self.state else { return };
+        let refusal = match opened {
+            SinkOpened::Ready => return self.message_begins(chunk),
+            SinkOpened::Full => Reply::new(452, [4, 3, 1], "the disk is nearly full, try again later"),
+            SinkOpened::Failed => Reply::new(451, [4, 3, 0], "the message cannot be taken now, try again later"),
+        };
+        self.envelope = None;
+        match chunk {
+            Some(chunk) => self.discard(chunk.size, refusal),
+            None => {
                 self.wait_for_command();
-                self.refuse(452, [4, 3, 1], "the disk is nearly full, try again later");
-            }
-            SinkOpened::Failed => {
-                self.envelope = None;
-                self.wait_for_command();
-                self.refuse(451, [4, 3, 0], "the message cannot be taken now, try again later");
+                self.reply(refusal);
             }
         }
     }
 
-    /// Takes the next piece of the message.
-    pub(super) fn message(&mut self) -> bool {
-        let State::Message(message) = &mut self.state else {
+    fn message_begins(&mut self, chunk: Option<Chunk>) {
+        let framing = match chunk {
+            Some(Chunk { size, last }) => Framing::Chunk(ChunkDecoder::new(size, last)),
+            None => {
+                if self.talks_early() {
+                    return;
+                }
+                self.reply(Reply::bare(354, alloc::vec!["go ahead, end with a dot alone".into()]));
+                Framing::Dot(DotDecoder::new())
+            }
+        };
+        let header = match &self.login {
+            Some(_) => Header::Held {
+                block: Vec::new(),
+                end: HeaderEnd::default(),
+            },
+            None => Header::AsItCame,
+        };
+        let utf8 = self.envelope.as_ref().is_some_and(|envelope| envelope.wishes.utf8);
+        self.message = Some(Box::new(Message {
+            framing,
+            size: 0,
+            loops: LoopWatch::default(),
+            header,
+            utf8: utf8.then(Default::default),
+            refused: None,
+            ended: chunk.is_some_and(|chunk| chunk.size == 0),
+            behind_header: Vec::new(),
+            lent: Vec::new(),
+        }));
+        self.read_message();
+    }
+
+    fn read_message(&mut self) {
+        self.state = State::Message;
+        self.progress = 0;
+        self.deadline = Deadline {
+            at: self.now.instant.after(limits::SMTP_DATA_TIMEOUT),
+            why: "waiting for the message",
+        };
+    }
+
+    /// Reads a chunk and throws it away; then this is said.
+    fn discard(&mut self, octets: u64, reply: Reply) {
+        self.read_message();
+        self.state = State::Discarding {
+            left: octets,
+            reply: Some(reply),
+        };
+    }
+
+    /// Throws the next octets of a refused chunk away.
+    pub(super) fn discard_more(&mut self) -> bool {
+        let State::Discarding { left, reply } = &mut self.state else {
             return false;
         };
+        let here = self.input.len() - self.taken;
+        let taken = usize::try_from(*left).map_or(here, |left| left.min(here));
+        *left -= taken as u64;
+        self.taken += taken;
+        self.searched = self.taken;
+        if *left > 0 {
+            return false;
+        }
+        let reply = reply.take();
+        self.wait_for_command();
+        self.replies.push_back(reply);
+        true
+    }
+
+    /// Takes the next piece of the message.
+    pub(super) fn message(&mut self) -> bool {
+        let Some(message) = &mut self.message else { return false };
         message.lent = Vec::new();
         if message.is_judged_now() {
             return false;
@@ -149,23 +304,16 @@ impl Session {
         if self.taken == self.input.len() {
             return false;
         }
-        let step = message.decoder.step(&self.input[self.taken..]);
+        let step = message.framing.step(&self.input[self.taken..]);
         let body = self.taken + step.body.start..self.taken + step.body.end;
         self.taken += step.taken;
         self.searched = self.taken;
         message.ended = step.end;
-        let max = self.settings.message_max;
         if body.is_empty() || message.refused.is_some() {
             return true;
         }
-        message.size += body.len() as u64;
-        if message.size > max {
-            message.refuse(552, [5, 3, 4], &format!("the message is larger than {max} octets"));
-            return true;
-        }
-        message.loops.update(&self.input[body.clone()]);
-        if message.loops.received > limits::RECEIVED_FIELDS {
-            message.refuse(554, [5, 4, 6], "the message loops: it has more than 100 Received fields");
+        message.look_at(&self.input[body.clone()], self.settings.message_max);
+        if message.refused.is_some() {
             return true;
         }
         match &mut message.header {
@@ -178,7 +326,8 @@ impl Session {
                 if block.len() > limits::SUBMISSION_HEADER {
                     message.refuse(552, [5, 3, 4], "the header is larger than 256 KiB");
                 } else if end.found() {
-                    self.hold_back(body.start + of_header..body.end);
+                    // What follows the header in its last piece waits for the verdict with it: at most what was received at once.
+                    message.behind_header = self.input[body.start + of_header..body.end].to_vec();
                     self.judge_author();
                 }
             }
@@ -187,16 +336,10 @@ impl Session {
         true
     }
 
-    /// What follows the header in its last piece waits for the verdict with it: at most what was received at once.
-    fn hold_back(&mut self, rest: core::ops::Range<usize>) {
-        let State::Message(message) = &mut self.state else { return };
-        message.behind_header = self.input[rest].to_vec();
-    }
-
     /// Asks whether the author fields are the login's own.
     fn judge_author(&mut self) {
         let login = self.login.clone().expect("a submission has a login");
-        let State::Message(message) = &mut self.state else { return };
+        let Some(message) = &mut self.message else { return };
         let Header::Held { block, .. } = &mut message.header else {
             return;
         };
@@ -220,7 +363,7 @@ impl Session {
         }
         let date = format_rfc5322(self.now.unix);
         let id = format!("<{}@{}>", self.new_id(), self.settings.hostname);
-        let State::Message(message) = &mut self.state else { return };
+        let Some(message) = &mut self.message else { return };
         let Header::Judged { block } = core::mem::replace(&mut message.header, Header::Written) else {
             return;
         };
@@ -235,235 +378,52 @@ impl Session {
         self.body = Some(BodyPart::Held(header));
     }
 
+    /// The final dot has come, or the last octet of a chunk.
     fn message_ends(&mut self) {
-        let State::Message(message) = &mut self.state else { return };
-        if let Header::Held { block, .. } = &mut message.header
-            && message.refused.is_none()
-            && !message.decoder.bare()
-            && !message.decoder.nul()
-        {
-            // A header without an empty line: the message has no body.
-            block.extend_from_slice(b"\r\n");
-            return self.judge_author();
+        let Some(message) = &mut self.message else { return };
+        if let Some((status, text)) = message.framing.fault() {
+            message.refuse(550, status, text);
         }
-        if message.decoder.bare() {
-            message.refuse(550, [5, 5, 2], "lines end with CR LF: a CR or LF stood alone in the message");
-        } else if message.decoder.nul() {
-            message.refuse(550, [5, 6, 0], "the message has a NUL character");
+        if message.refused.is_none() {
+            if message.framing.goes_on() {
+                let text = format!("{} octets so far", message.size);
+                self.wait_for_command();
+                return self.refuse(250, [2, 0, 0], &text);
+            }
+            if let Header::Held { block, .. } = &mut message.header {
+                // A header without an empty line: the message has no body.
+                let end: &[u8] = if block.is_empty() || block.ends_with(b"\n") {
+                    b"\r\n"
+                } else {
+                    b"\r\n\r\n"
+                };
+                block.extend_from_slice(end);
+                message.size += end.len() as u64;
+                return self.judge_author();
+            }
         }
         let refused = message.refused.take();
         let loops = core::mem::take(&mut message.loops.delivered_to);
         let size = message.size;
+        self.message = None;
         match refused {
             Some(refusal) => self.drop_message(refusal),
             None => self.commit(size, &loops),
         }
     }
 
-    fn drop_message(&mut self, refusal: Refusal) {
+    pub(super) fn drop_message(&mut self, refusal: Refusal) {
         self.asks.push_back(Ask::DropMessage);
         self.envelope = None;
         self.wait_for_command();
         self.reply(Reply::new(refusal.code, refusal.status, refusal.text));
     }
 
-    fn commit(&mut self, size: u64, delivered_to: &[Vec<u8>]) {
-        let envelope = self.envelope.take().expect("a message has an envelope");
-        let id = self.new_id();
-        // With several recipients, `for` would tell each of the others (RFC 5321 §7.6).
-        let single = envelope.first.filter(|_| envelope.accepted == 1).map(|path| path.to_string());
-        let received = self.received_field(&id, single.as_deref());
-        let (mut local, mut remote) = (Vec::new(), Vec::new());
-        for (account, recipient) in envelope.copies {
-            let Some(account) = account else {
-                remote.push(recipient);
-                continue;
-            };
-            let address = recipient.address.to_string();
-            let was_here = |known: &Vec<u8>| known.eq_ignore_ascii_case(address.as_bytes());
-            if delivered_to.iter().any(was_here) {
-                let text = format!("the message loops: it was delivered to {address} before");
-                return self.drop_message(Refusal {
-                    code: 554,
-                    status: [5, 4, 6],
-                    text,
-                });
-            }
-            let prefix = format!(
-                "Return-Path: {}\r\nDelivered-To: {address}\r\n{received}",
-                envelope.reverse_path
-            );
-            local.push(LocalDelivery {
-                account,
-                recipient,
-                prefix: prefix.into_bytes(),
-            });
-        }
-        let message = Incoming {
-            id: id.clone(),
-            reverse_path: envelope.reverse_path,
-            submitter: self.login.as_ref().map(|login| login.account),
-            // From outside, nothing says yet that the reverse path is the sender's own.
-            reportable: self.login.is_some(),
-            wishes: envelope.wishes,
-            local,
-            remote_prefix: if remote.is_empty() {
-                Vec::new()
-            } else {
-                received.into_bytes()
-            },
-            remote,
-            received: self.now.unix,
-            size,
-        };
-        let then = self.slots.ask(Pending::Commit(id));
-        self.asks.push_back(Ask::CommitMessage { message, then });
-        self.state = State::Committing;
-        self.deadline = Deadline {
-            at: self.now.instant.after(limits::ANSWER_TIMEOUT),
-            why: "the message is committed",
-        };
-    }
-
-    pub(super) fn committed(&mut self, id: &str, committed: Committed) {
-        if self.closing.is_some() {
-            return;
-        }
-        self.wait_for_command();
-        match committed {
-            Committed::Done => self.refuse(250, [2, 0, 0], &format!("OK, queued as {id}")),
-            Committed::Full => self.refuse(452, [4, 3, 1], "the disk is nearly full, try again later"),
-            Committed::Failed => self.refuse(451, [4, 3, 0], "the message could not be stored, try again later"),
+    /// The transaction is over, with nothing of it kept.
+    pub(super) fn abandon(&mut self) {
+        self.envelope = None;
+        if self.message.take().is_some() {
+            self.asks.push_back(Ask::DropMessage);
         }
     }
-
-    /// The trace field (RFC 5321 §4.4, RFC 3848), with its CRLF; folded lines, each short.
-    fn received_field(&self, id: &str, recipient: Option<&str>) -> String {
-        let (extended, name) = self
-            .hello
-            .as_ref()
-            .map_or((false, "unknown"), |hello| (hello.extended, hello.name.as_str()));
-        let name: String = name
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || "-_.:[]".contains(c) {
-                    c
-                } else {
-                    '?'
-                }
-            })
-            .collect();
-        let ip = match self.peer.ip {
-            core::net::IpAddr::V4(ip) => format!("[{ip}]"),
-            core::net::IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
-        };
-        let tls = self.tls.as_ref().map_or(String::new(), |tls| {
-            format!(
-                "\r\n (using {} with cipher {} ({}/{} bits))",
-                tls.version, tls.cipher, tls.bits, tls.bits
-            )
-        });
-        let with = match (extended, self.tls.is_some(), self.login.is_some()) {
-            (false, _, _) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPA",
-            (true, true, false) => "ESMTPS",
-            (true, true, true) => "ESMTPSA",
-        };
-        let by = &self.settings.hostname;
-        let recipient = recipient.map_or(String::new(), |recipient| format!("\r\n for {recipient}"));
-        let date = format_rfc5322(self.now.unix);
-        format!("Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {with} id {id}{recipient};\r\n {date}\r\n")
-    }
-
-    /// Ten characters of time, seven of chance: sortable by time, never the same twice.
-    fn new_id(&mut self) -> String {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        self.messages += 1;
-        let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("pillarbox 2026 message id", &self.seed));
-        hasher.update(&self.slots.machine().to_le_bytes());
-        hasher.update(&self.messages.to_le_bytes());
-        let hash = hasher.finalize();
-        let chance = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"));
-        let time = self.now.unix.0.unsigned_abs();
-        let digit = |value: u64, place: u32| char::from(DIGITS[(value >> (5 * place) & 31) as usize]);
-        (0..10)
-            .rev()
-            .map(|place| digit(time, place))
-            .chain((0..7).map(|place| digit(chance, place)))
-            .collect()
-    }
-}
-
-impl Message {
-    fn refuse(&mut self, code: u16, status: [u16; 3], text: &str) {
-        self.refused.get_or_insert(Refusal {
-            code,
-            status,
-            text: text.into(),
-        });
-    }
-}
-
-/// The addresses in From, and the one in Sender. `None` when a field stands twice, or holds what is no address: readers would
-/// disagree about who wrote the message (S14).
-fn authors(block: &[u8]) -> Option<(Vec<Mailbox>, Option<Mailbox>)> {
-    let (mut from, mut sender) = (None, None);
-    for field in fields(block) {
-        let place = if field.is("From") {
-            &mut from
-        } else if field.is("Sender") {
-            &mut sender
-        } else {
-            continue;
-        };
-        if place.replace(mailboxes(&field.unfolded())?).is_some() {
-            return None;
-        }
-    }
-    let sender = match sender {
-        Some(mailboxes) => Some(<[Mailbox; 1]>::try_from(mailboxes).ok()?),
-        None => None,
-    };
-    Some((from.unwrap_or_default(), sender.map(|[sender]| sender)))
-}
-
-/// The mailboxes of an address list; `None` when one is malformed.
-fn mailboxes(list: &[u8]) -> Option<Vec<Mailbox>> {
-    let mut mailboxes = Vec::new();
-    for entry in address_list::parse(list) {
-        match entry {
-            Entry::Mailbox { local, domain, .. } => {
-                let local = crate::address::LocalPart::new(core::str::from_utf8(&local).ok()?, true).ok()?;
-                let host = crate::address::Host::parse(core::str::from_utf8(&domain).ok()?, true).ok()?;
-                mailboxes.push(Mailbox { local, host });
-            }
-            Entry::GroupStart(_) | Entry::GroupEnd => {}
-        }
-    }
-    Some(mailboxes)
-}
-
-/// A submission's header as it goes on (RFC 6409 §8, `rules.md`): with a Date and a Message-ID, without Bcc, Resent-Bcc,
-/// Return-Path and Content-Length. `block` ends with its empty line.
-fn rewrite(block: &[u8], date: &str, id: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(block.len() + 128);
-    let (mut dated, mut named, mut length) = (false, false, 0);
-    for field in fields(block) {
-        length += field.raw.len();
-        dated |= field.is("Date");
-        named |= field.is("Message-ID");
-        let removed = ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"];
-        if !removed.iter().any(|name| field.is(name)) {
-            out.extend_from_slice(field.raw);
-        }
-    }
-    if !named {
-        out.extend_from_slice(format!("Message-ID: {id}\r\n").as_bytes());
-    }
-    if !dated {
-        out.extend_from_slice(format!("Date: {date}\r\n").as_bytes());
-    }
-    out.extend_from_slice(&block[length..]);
-    out
 }

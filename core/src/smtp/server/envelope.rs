@@ -7,7 +7,7 @@ use super::{Pending, Session};
 use crate::address::{ForwardPath, Mailbox, ReversePath};
 use crate::limits;
 use crate::policy::access::{RecipientMatter, RecipientVerdict, Target};
-use crate::smtp::command::MailParameters;
+use crate::smtp::parameter::{MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 use crate::store::AccountId;
 use crate::store::queue::{Notify, QueuedRecipient, Wishes};
@@ -41,8 +41,18 @@ impl Session {
         // A parameter needs its extension: none is offered to HELO, AUTH= only where AUTH is (RFC 5321 §4.1.1.11).
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
         let auth_offered = self.login.is_some() || self.may_log_in();
-        if parameters.any && !extended || parameters.auth && !auth_offered {
-            return self.refuse(555, [5, 5, 4], "the parameter was not offered");
+        let unoffered = match self.login {
+            _ if parameters.any && !extended => return self.refuse(555, [5, 5, 4], "parameters need EHLO"),
+            _ if parameters.auth && !auth_offered => Some("AUTH"),
+            None => parameters.dsn(),
+            Some(_) => None,
+        };
+        if let Some(name) = unoffered {
+            return self.not_offered(name);
+        }
+        // RFC 6531 §3.5.
+        if !parameters.utf8 && !path.is_ascii() {
+            return self.refuse(550, [5, 6, 7], "an address that is not ASCII needs SMTPUTF8");
         }
         if parameters.size > self.settings.message_max {
             let text = alloc::format!("the message is larger than {} octets", self.settings.message_max);
@@ -52,8 +62,10 @@ impl Session {
             reverse_path: path,
             size: parameters.size,
             wishes: Wishes {
+                ret_full: parameters.ret_full.unwrap_or_default(),
+                envelope_id: parameters.envelope_id.map(Into::into),
                 eight_bit: parameters.eight_bit,
-                ..Wishes::default()
+                utf8: parameters.utf8,
             },
             copies: Vec::new(),
             first: None,
@@ -63,10 +75,25 @@ impl Session {
         self.refuse(250, [2, 1, 0], "OK");
     }
 
-    pub(super) fn rcpt(&mut self, path: ForwardPath) {
+    fn not_offered(&mut self, parameter: &str) {
+        self.refuse(555, [5, 5, 4], &alloc::format!("parameter {parameter} was not offered"));
+    }
+
+    pub(super) fn rcpt(&mut self, path: ForwardPath, parameters: RcptParameters) {
         let Some(envelope) = &mut self.envelope else {
             return self.protocol_error(503, [5, 5, 1], "MAIL comes first");
         };
+        if self.message.is_some() {
+            return self.protocol_error(503, [5, 5, 1], "the message has begun");
+        }
+        let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
+        if let Some(name) = parameters.dsn().filter(|_| !extended || self.login.is_none()) {
+            return self.not_offered(name);
+        }
+        let ascii = path.is_ascii() && parameters.original.as_ref().is_none_or(|original| original.is_ascii());
+        if !ascii && !envelope.wishes.utf8 {
+            return self.refuse(553, [5, 6, 7], "an address that is not ASCII needs SMTPUTF8");
+        }
         if envelope.asked >= limits::SMTP_RECIPIENTS {
             return self.refuse(452, [4, 5, 3], "too many recipients");
         }
@@ -78,16 +105,27 @@ impl Session {
             recipient: path.clone(),
         };
         let place = self.reply_later();
-        let then = self.slots.ask(Pending::Recipient { place, path });
+        let then = self.slots.ask(Pending::Recipient { place, path, parameters });
         self.asks.push_back(Ask::ResolveRecipient { matter, then });
     }
 
-    pub(super) fn recipient_known(&mut self, place: u64, path: &ForwardPath, verdict: RecipientVerdict) {
+    pub(super) fn recipient_known(
+        &mut self,
+        place: u64,
+        path: &ForwardPath,
+        wishes: &RcptParameters,
+        verdict: RecipientVerdict,
+    ) {
         let reply = match verdict.outcome {
             Ok(targets) => {
                 let envelope = self.envelope.as_mut().expect("an envelope outlives its look-ups");
+                let mut notify = wishes.notify.unwrap_or(Notify::DEFAULT);
+                if targets.len() > 1 {
+                    // Several copies would be several successes (RFC 3461 §5.2.7.3).
+                    notify = Notify(notify.0 & !Notify::SUCCESS.0);
+                }
                 for target in targets {
-                    envelope.add(target);
+                    envelope.add(target, notify, wishes.original.as_deref());
                 }
                 envelope.accepted += 1;
                 envelope.first.get_or_insert_with(|| path.clone());
@@ -101,7 +139,7 @@ impl Session {
 
 impl Envelope {
     /// The same mailbox twice is one copy: the first counts.
-    fn add(&mut self, target: Target) {
+    fn add(&mut self, target: Target, notify: Notify, original: Option<&str>) {
         let (account, address) = match target {
             Target::Local { account, address } => (Some(account), address),
             Target::Remote { address } => (None, address),
@@ -111,8 +149,8 @@ impl Envelope {
         }
         let recipient = QueuedRecipient {
             address,
-            original: None,
-            notify: Notify::DEFAULT,
+            original: original.map(Into::into),
+            notify,
         };
         self.copies.push((account, recipient));
     }

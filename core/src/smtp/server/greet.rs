@@ -20,7 +20,7 @@ impl Session {
         if self.talks_early() {
             return;
         }
-        self.envelope = None;
+        self.abandon();
         self.hello = Some(Hello { extended, name });
         let mut lines = alloc::vec![self.settings.hostname.clone()];
         if extended {
@@ -32,13 +32,18 @@ impl Session {
     fn situation(&self) -> Situation {
         Situation {
             message_max: self.settings.message_max,
-            may_start_tls: self.settings.starttls && self.tls.is_none(),
-            may_log_in: self.may_log_in(),
+            may_start_tls: self.may_start_tls(),
+            mechanisms: self.mechanisms(),
+            logged_in: self.login.is_some(),
         }
     }
 
+    fn may_start_tls(&self) -> bool {
+        self.settings.starttls && self.tls.is_none() && self.login.is_none()
+    }
+
     pub(super) fn start_tls(&mut self) {
-        if !self.settings.starttls || self.tls.is_some() {
+        if !self.may_start_tls() {
             return self.protocol_error(503, [5, 5, 1], "STARTTLS is not available");
         }
         if self.taken < self.input.len() {
@@ -74,7 +79,7 @@ impl Session {
                 self.tls = Some(evidence);
                 self.hello = None;
                 self.login = None;
-                self.envelope = None;
+                self.abandon();
                 self.forget_input();
                 self.wait_for_command();
             }

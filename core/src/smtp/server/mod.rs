@@ -1,24 +1,30 @@
 //! The SMTP server session, as a machine: relay (25) and submission (587, 465).
 //!
 //! ```text
-//!            EHLO        MAIL          RCPT+           DATA                  final dot
+//!            EHLO        MAIL          RCPT+           DATA, BDAT            final dot, BDAT LAST
 //! Start ---> Ready ---> Envelope ---> Envelope ---> Opening ---> Message ------------> Committing ---> Ready
-//!   |          |  \--- AUTH ---> Sasl ---> Ready                    |
-//!   |          \---- STARTTLS ---> Tls ---> Start                   +-- refused on the way: reads on, replies after the dot
+//!   |          |  \--- AUTH ---> Sasl ---> Ready                 |    |
+//!   |          \---- STARTTLS ---> Tls ---> Start                |    +-- refused on the way: reads on, replies after its end
+//!   |                                                            +-- a chunk ends: commands, of which BDAT goes on with it
 //!   +--- QUIT, 421, too many errors, an early talker ---> Closing
 //! ```
+//!
+//! A refused BDAT is `Discarding`: its octets are read and thrown away before the reply.
 //!
 //! Commands are taken one by one; only RCPTs overlap: their look-ups run side by side (up to [`limits::SMTP_ASKS`]), and their
 //! replies go out in the order of the commands.
 
 pub mod ask;
 mod auth;
+mod author;
+mod commit;
 mod data;
 mod envelope;
 mod greet;
 mod record;
-mod script;
+pub(crate) mod script;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -28,13 +34,16 @@ use core::ops::Range;
 use memchr::memchr;
 
 use self::ask::{Ask, Notice, Peer, Settings, TlsEvidence, Value};
-use self::data::Message;
+use self::data::{Chunk, Message};
 use self::envelope::Envelope;
 use super::command::{self, Command, Syntax};
+use super::parameter::RcptParameters;
 use super::reply::Reply;
+use crate::address::ForwardPath;
 use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::policy::access::Login;
+use crate::sasl::Exchange;
 use crate::time::{Instant, Now};
 
 /// One session.
@@ -63,7 +72,13 @@ pub struct Session {
     hello: Option<Hello>,
     login: Option<Login>,
     login_failures: u32,
+    /// A SASL exchange that has begun.
+    exchange: Option<Box<Exchange>>,
     envelope: Option<Envelope>,
+    /// A message that has begun; between chunks, commands are taken.
+    message: Option<Box<Message>>,
+    /// Octets of a message since the deadline was moved.
+    progress: u64,
     errors: u32,
     errors_in_a_row: u32,
     eof: bool,
@@ -91,12 +106,14 @@ enum State {
     },
     /// A SASL exchange waits for the client.
     Sasl,
-    /// The host checks a password.
+    /// The host checks a password or a proof.
     Checking,
-    /// The host opens a sink.
-    Opening,
-    /// A message is read.
-    Message(Message),
+    /// The host opens a sink; for BDAT, its octets follow.
+    Opening(Option<Chunk>),
+    /// A message is read: `Session::message`.
+    Message,
+    /// A refused chunk is read; then this is said.
+    Discarding { left: u64, reply: Option<Reply> },
     /// A message is committed.
     Committing,
     /// The host runs a handshake.
@@ -105,9 +122,15 @@ enum State {
 
 /// What to do with an answer.
 enum Pending {
-    Recipient { place: u64, path: crate::address::ForwardPath },
+    Recipient {
+        place: u64,
+        path: ForwardPath,
+        parameters: RcptParameters,
+    },
     Author,
     Password,
+    Salt,
+    Proof,
     Sink,
     Commit(String),
     Tls,
@@ -150,7 +173,10 @@ impl Session {
             hello: None,
             login: None,
             login_failures: 0,
+            exchange: None,
             envelope: None,
+            message: None,
+            progress: 0,
             errors: 0,
             errors_in_a_row: 0,
             eof: false,
@@ -227,7 +253,7 @@ impl Session {
                 at: self.now.instant.after(limits::SMTP_LAST_WORDS),
                 why: "the last reply is not taken",
             };
-            if !matches!(self.state, State::Committing) && matches!(self.state, State::Message(_) | State::Opening) {
+            if self.message.take().is_some() || matches!(self.state, State::Opening(_)) {
                 self.asks.push_back(Ask::DropMessage);
             }
             self.forget_input();
@@ -251,16 +277,7 @@ impl Session {
 
     /// Octets of buffers that the session holds now: none when it is idle.
     pub fn buffered(&self) -> usize {
-        let message = match &self.state {
-            State::Message(message) => message.buffered(),
-            State::Command
-            | State::Skipping { .. }
-            | State::Sasl
-            | State::Checking
-            | State::Opening
-            | State::Committing
-            | State::Tls => 0,
-        };
+        let message = self.message.as_ref().map_or(0, |message| message.buffered());
         let queues = self.asks.capacity() * size_of::<Ask>() + self.replies.capacity() * size_of::<Option<Reply>>();
         self.input.capacity() + self.send.capacity() + queues + message
     }
@@ -277,8 +294,9 @@ impl Session {
                     self.skip(auth)
                 }
                 State::Sasl => self.sasl_line(),
-                State::Message(_) => self.message(),
-                State::Checking | State::Opening | State::Committing | State::Tls => false,
+                State::Message => self.message(),
+                State::Discarding { .. } => self.discard_more(),
+                State::Checking | State::Opening(_) | State::Committing | State::Tls => false,
             };
             self.flush();
             if !went {
@@ -412,6 +430,10 @@ impl Session {
             }
             Err(Syntax::NotImplemented) => self.refuse(502, [5, 5, 1], "not implemented"),
             Err(Syntax::Unknown) => self.protocol_error(500, [5, 5, 1], "unknown command"),
+            Err(Syntax::Chunk) => {
+                self.refuse(501, [5, 5, 4], "say BDAT, a size and perhaps LAST");
+                self.close(Reason::NotOurProtocol);
+            }
             Err(Syntax::Argument(what)) => self.protocol_error(501, [5, 5, 4], what),
             Err(Syntax::Address(error)) => {
                 let text = alloc::format!("{error}");
@@ -430,10 +452,11 @@ impl Session {
         match command {
             Command::Hello { extended, name } => self.hello(extended, name),
             Command::Mail { path, parameters } => self.mail(path, parameters),
-            Command::Rcpt { path } => self.rcpt(path),
+            Command::Rcpt { path, parameters } => self.rcpt(path, parameters),
             Command::Data => self.data(),
+            Command::Bdat { size, last } => self.bdat(size, last),
             Command::Rset => {
-                self.envelope = None;
+                self.abandon();
                 self.refuse(250, [2, 0, 0], "OK");
             }
             Command::Noop => self.refuse(250, [2, 0, 0], "OK"),
@@ -471,10 +494,10 @@ impl Session {
             return self.close(Reason::EarlyTalker);
         }
         self.input.extend_from_slice(bytes);
-        if let State::Message(message) = &mut self.state {
-            message.progress += bytes.len() as u64;
-            if message.progress >= limits::SMTP_DATA_PROGRESS {
-                message.progress = 0;
+        if matches!(self.state, State::Message | State::Discarding { .. }) {
+            self.progress += bytes.len() as u64;
+            if self.progress >= limits::SMTP_DATA_PROGRESS {
+                self.progress = 0;
                 self.deadline.at = self.now.instant.after(limits::SMTP_DATA_TIMEOUT);
             }
         }
@@ -607,38 +630,33 @@ impl Session {
         let backlog = self.input.len() - self.taken;
         match &self.state {
             State::Command => self.takes_commands() && backlog < limits::SMTP_BACKLOG,
-            State::Skipping { .. } | State::Sasl => true,
-            State::Message(message) => !message.is_judged_now(),
+            State::Skipping { .. } | State::Sasl | State::Discarding { .. } => true,
+            State::Message => !self.message.as_ref().is_some_and(|message| message.is_judged_now()),
             // A hang-up is to be noticed while a password is checked or a message committed; a little may come meanwhile.
-            State::Checking | State::Opening | State::Committing => backlog < limits::SMTP_BACKLOG,
+            State::Checking | State::Opening(_) | State::Committing => backlog < limits::SMTP_BACKLOG,
             State::Tls => false,
         }
     }
 
     fn lend(&mut self, header: Vec<u8>) {
-        if let State::Message(message) = &mut self.state {
+        if let Some(message) = &mut self.message {
             message.lent = header;
         }
     }
 
     fn lent(&self) -> &[u8] {
-        match &self.state {
-            State::Message(message) => &message.lent,
-            State::Command
-            | State::Skipping { .. }
-            | State::Sasl
-            | State::Checking
-            | State::Opening
-            | State::Committing
-            | State::Tls => &[],
-        }
+        self.message.as_ref().map_or(&[], |message| &message.lent)
     }
 
     fn answered(&mut self, pending: Pending, value: Value) {
         match (pending, value) {
-            (Pending::Recipient { place, path }, Value::Recipient(verdict)) => self.recipient_known(place, &path, verdict),
+            (Pending::Recipient { place, path, parameters }, Value::Recipient(verdict)) => {
+                self.recipient_known(place, &path, &parameters, verdict);
+            }
             (Pending::Author, Value::Author(verdict)) => self.author_known(verdict),
             (Pending::Password, Value::Password(verdict)) => self.password_known(verdict),
+            (Pending::Salt, Value::Salt(salt)) => self.salt_known(&salt),
+            (Pending::Proof, Value::Proof(verdict)) => self.proof_known(verdict),
             (Pending::Sink, Value::Sink(opened)) => self.sink_opened(opened),
             (Pending::Commit(id), Value::Committed(committed)) => self.committed(&id, committed),
             (Pending::Tls, Value::Tls(outcome)) => self.tls_known(outcome),

@@ -13,6 +13,8 @@ crate::record_enum!(Ask {
     4 => OpenMessage { size, then },
     5 => DropMessage,
     6 => CommitMessage { message, then },
+    7 => ScramSalt { login, then },
+    8 => ScramProof { login, message, proof, then },
 });
 crate::record_struct!(Incoming {
     id,
@@ -32,7 +34,8 @@ crate::record_struct!(LocalDelivery {
     prefix
 });
 crate::record_enum!(Value {
-    0 => Tls(tls), 1 => Password(password), 2 => Recipient(recipient), 3 => Author(author), 4 => Sink(sink), 5 => Committed(committed)
+    0 => Tls(tls), 1 => Password(password), 2 => Recipient(recipient), 3 => Author(author), 4 => Sink(sink), 5 => Committed(committed),
+    6 => Salt(salt), 7 => Proof(verdict),
 });
 crate::record_enum!(Notice { 0 => Shutdown, 1 => Shed });
 crate::record_enum!(TlsOutcome { 0 => Secure(evidence), 1 => Failed });

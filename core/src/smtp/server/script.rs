@@ -3,6 +3,8 @@
 //! ```text
 //! ASK: StartTls                          ANS: secure | failed
 //! ASK: VerifyPassword alice              ANS: granted alice@one.test | denied | busy
+//! ASK: ScramSalt alice                   ANS: salt
+//! ASK: ScramProof alice n=alice,r=…      ANS: granted alice@one.test | denied
 //! ASK: ResolveRecipient <b@one.test>     ANS: local b@one.test | remote c@two.test | refuse 550 5.1.1 text
 //!                                        (an alias: several of the first two, with `, ` between them)
 //! ASK: JudgeAuthor from=a@one.test sender=-    ANS: yes | refuse 550 5.7.1 text
@@ -18,8 +20,10 @@ use alloc::vec::Vec;
 use super::Session;
 use super::ask::*;
 use crate::address::Mailbox;
+use crate::bytes::base64;
 use crate::machine::Answer;
 use crate::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
+use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::script::ScriptForm;
 use crate::store::AccountId;
 use crate::store::queue::{Notify, QueuedRecipient};
@@ -29,6 +33,8 @@ impl ScriptForm for Session {
         match ask {
             Ask::StartTls { .. } => "StartTls".into(),
             Ask::VerifyPassword { login, .. } => format!("VerifyPassword {login}"),
+            Ask::ScramSalt { login, .. } => format!("ScramSalt {login}"),
+            Ask::ScramProof { login, message, .. } => format!("ScramProof {login} {message}"),
             Ask::ResolveRecipient { matter, .. } => format!("ResolveRecipient {}", matter.recipient),
             Ask::JudgeAuthor { matter, .. } => {
                 let from: Vec<String> = matter.from.iter().map(ToString::to_string).collect();
@@ -54,6 +60,8 @@ impl ScriptForm for Session {
                 _ => return Err(unknown()),
             }),
             Ask::VerifyPassword { then, .. } => then.answer(password_verdict(text).ok_or_else(unknown)?),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt(text).ok_or_else(unknown)?),
+            Ask::ScramProof { then, .. } => then.answer(proof_verdict(text).ok_or_else(unknown)?),
             Ask::ResolveRecipient { then, .. } => {
                 let outcome = match refusal(text) {
                     Some(refusal) => Err(refusal),
@@ -153,7 +161,7 @@ fn target(text: &str) -> Result<Target, String> {
 }
 
 /// `granted alice@one.test`, `denied`, `busy`.
-pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
+fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     match (text, text.strip_prefix("granted ")) {
         (_, Some(name)) => Some(PasswordVerdict::Granted(Login {
             account: AccountId([1; 16]),
@@ -165,8 +173,30 @@ pub(crate) fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     }
 }
 
+/// `salt`: the salt of RFC 7677 §3, 4096 rounds, and a nonce of zeros.
+pub(crate) fn scram_salt(text: &str) -> Option<ScramSalt> {
+    let salt = base64::decode(b"W22ZaJ0SNY7soEsUEjb6gQ==")?.try_into().ok()?;
+    (text == "salt").then_some(ScramSalt {
+        salt,
+        iterations: 4096,
+        nonce: [0; 18],
+    })
+}
+
+/// `granted alice@one.test`, with a signature of zeros; `denied`.
+fn proof_verdict(text: &str) -> Option<ProofVerdict> {
+    match password_verdict(text)? {
+        PasswordVerdict::Granted(login) => Some(ProofVerdict::Granted {
+            login,
+            signature: [0; 32],
+        }),
+        PasswordVerdict::Denied => Some(ProofVerdict::Denied),
+        PasswordVerdict::Busy => None,
+    }
+}
+
 /// `ready`, `full`, `failed`.
-pub(crate) fn sink(text: &str) -> Option<SinkOpened> {
+fn sink(text: &str) -> Option<SinkOpened> {
     match text {
         "ready" => Some(SinkOpened::Ready),
         "full" => Some(SinkOpened::Full),

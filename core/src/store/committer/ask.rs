@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use crate::machine::Slot;
 use crate::store::disk::{DiskDone, DiskOp};
-use crate::store::queue::QueueEvent;
+use crate::store::queue::{QueuedMessage, RowChange};
 use crate::store::request::{Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 
@@ -21,7 +21,7 @@ pub enum Ask {
         /// For the outcome.
         then: Slot<DiskReply>,
     },
-    /// Recovery is done: sessions may start. Given once, behind `Queue(Entered)` for every message that is queued. No answer.
+    /// Recovery is done: sessions may start. Given once. No answer.
     Ready(Recovered),
     /// The reply to a submission. No answer.
     Reply {
@@ -39,8 +39,6 @@ pub enum Ask {
         /// Its newest record.
         lsn: Lsn,
     },
-    /// Something happened in the queue: told in the order of the records, when each is durable. No answer.
-    Queue(QueueEvent),
     /// Keep these bytes and serve reads of this place from them until `Release`: they are durable in the journal but may not
     /// be in the pack yet. Given before the message is published. No answer.
     Hold {
@@ -64,8 +62,20 @@ pub enum Ask {
         /// Where the prefix begins in it.
         offset: u64,
     },
+    /// Something durable has happened to the queue; in the order of records. What is queued at the start is told before `Ready`.
+    /// No answer.
+    Queue(QueueEvent),
     /// Fail-stop: the process ends at once with exit code 70. No reply that has not been given may be given. No answer.
     Stop(String),
+}
+
+/// What has happened to the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueEvent {
+    /// A message is in the queue.
+    Entered(Arc<QueuedMessage>),
+    /// A row has changed. A message leaves with its last open row.
+    Changed(RowChange),
 }
 
 /// The order in which disk operations are performed.

@@ -13,10 +13,10 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
-use crate::store::operation::{NewAccount, Operation};
-use crate::store::queue::{QUEUE, QueueEvent, QueueId, QueuedMessage};
-use crate::store::request::{BodyBytes, Refused, Reply, Request, Submission};
-use crate::store::{AccountId, EmailId, Location, Lsn, MailboxKey};
+use crate::store::operation::Operation;
+use crate::store::queue::QUEUE;
+use crate::store::request::{Refused, Reply, Request, Submission};
+use crate::store::{AccountId, Location, Lsn, MailboxKey};
 
 /// What is in flight.
 pub(super) struct Batch {
@@ -59,8 +59,7 @@ impl Committer {
         while let Some(next) = self.waiting.front() {
             let most = self.record_at_most(&next.request);
             if most > self.ring.segment_bytes() || most > limits::RECORD as u64 + limits::INLINE_BODY {
-                let Submission { ticket, request } = self.waiting.pop_front().expect("it is there");
-                self.abandon(&big_names(&request));
+                let ticket = self.waiting.pop_front().expect("it is there").ticket;
                 let refused = Refused::Limit("the change is too large for one transaction; do it in parts".into());
                 batch.replies.push((ticket, Reply::Refused(refused)));
                 continue;
@@ -77,12 +76,8 @@ impl Committer {
                 }
             }
             let submission = self.waiting.pop_front().expect("it is there");
-            let names = big_names(&submission.request);
             match self.judge(submission.request) {
-                Judged::Reply(reply) => {
-                    self.abandon(&names);
-                    batch.replies.push((submission.ticket, reply));
-                }
+                Judged::Reply(reply) => batch.replies.push((submission.ticket, reply)),
                 Judged::Record {
                     operation,
                     body,
@@ -119,39 +114,6 @@ impl Committer {
             }
             return;
         }
-        self.write_batch(batch, parts, octets);
-    }
-
-    /// Makes the queue's account in a new store: a record like any other, with nobody who waits for its reply.
-    pub(super) fn make_queue(&mut self) {
-        let operation = Operation::Account(NewAccount {
-            account: QUEUE,
-            uid_validity: 0,
-            mailboxes: Vec::new(),
-        });
-        let lsn = self.ring.next_lsn();
-        let place = Place {
-            lsn,
-            batch: lsn,
-            epoch: self.ring.epoch(),
-        };
-        let parts = record::encode(place, &operation.to_record(), None);
-        let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        self.apply(lsn, 0, &operation);
-        let made = Recorded {
-            lsn,
-            operation,
-            body: None,
-        };
-        let batch = Batch {
-            segment: 0,
-            records: alloc::vec![made],
-            replies: Vec::new(),
-        };
-        self.write_batch(batch, parts, octets);
-    }
-
-    fn write_batch(&mut self, mut batch: Batch, parts: Vec<Arc<[u8]>>, octets: u64) {
         let (segment, offset) = self.ring.take(octets);
         batch.segment = segment;
         self.batch = Some(batch);
@@ -182,7 +144,6 @@ impl Committer {
         }
         let batch = self.batch.take().expect("a batch is in flight");
         let mut touched: BTreeSet<MailboxKey> = BTreeSet::new();
-        let mut queue: BTreeSet<QueueId> = BTreeSet::new();
         for recorded in batch.records {
             self.hold(&recorded);
             match &recorded.operation {
@@ -200,7 +161,7 @@ impl Committer {
                 Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
                 Operation::ChangeQueue(_) => {}
             }
-            self.tell_of_queue(&recorded.operation, &mut queue);
+            self.publish_queue(recorded.lsn, &recorded.operation);
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
         }
         for mailbox in &touched {
@@ -208,12 +169,6 @@ impl Committer {
             if let Some(model) = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
                 model.publish();
             }
-        }
-        if let Some(entry) = self.accounts.get_mut(&QUEUE).filter(|_| !queue.is_empty()) {
-            let model = &mut entry.account.queue;
-            model.publish(&queue);
-            let ended: Vec<QueueId> = queue.into_iter().filter(|id| model.message(*id).is_none()).collect();
-            ended.into_iter().for_each(|id| self.spare(id));
         }
         for (ticket, reply) in batch.replies {
             self.reply(ticket, reply);
@@ -229,21 +184,6 @@ impl Committer {
         self.settling.wait_for_more(self.now.instant);
     }
 
-    /// Tells what a durable record did to the queue, and notes which messages it concerned.
-    fn tell_of_queue(&mut self, operation: &Operation, concerned: &mut BTreeSet<QueueId>) {
-        if let Operation::Place(place) = operation {
-            for queued in &place.queued {
-                concerned.insert(queued.id);
-                let message = Arc::new(QueuedMessage::new(place, queued));
-                self.outbox.push_back(Ask::Queue(QueueEvent::Entered(message)));
-            }
-        }
-        for change in operation.row_changes() {
-            concerned.insert(change.id);
-            self.outbox.push_back(Ask::Queue(QueueEvent::Changed(change.clone())));
-        }
-    }
-
     /// New mail does not wait for a disk that has no room (R11); everything else does, and goes on when there is room.
     fn refuse_mail_while_full(&mut self) {
         if self.space.enough {
@@ -254,8 +194,7 @@ impl Committer {
             .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
-        for Submission { ticket, request } in mail {
-            self.abandon(&big_names(&request));
+        for Submission { ticket, .. } in mail {
             self.reply(ticket, Reply::Refused(Refused::DiskFull));
         }
     }
@@ -281,7 +220,10 @@ impl Committer {
             .copies
             .iter()
             .map(|copy| (copy.mailbox.account, copy.location, &copy.prefix));
-        let queued = place.queued.iter().map(|one| (QUEUE, one.location, &one.entered.prefix));
+        let queued = place
+            .queued
+            .iter()
+            .map(|queued| (QUEUE, queued.location, &queued.entered.prefix));
         for (account, location, prefix) in copies.chain(queued) {
             let (account, pack, offset) = spot(account, location);
             let body = recorded.body.clone().unwrap_or_else(|| Arc::new([]));
@@ -293,26 +235,6 @@ impl Committer {
                 body,
             });
         }
-    }
-}
-
-/// The large bodies that a request has put into the queue's account.
-fn big_names(request: &Request) -> Vec<EmailId> {
-    match request {
-        Request::Place { body, queued, .. } if body.bytes == BodyBytes::Big => queued
-            .iter()
-            .map(|one| layout::queue_email_id(&one.message, &body.hash))
-            .collect(),
-        Request::Place { .. }
-        | Request::CreateAccount { .. }
-        | Request::SetFlags { .. }
-        | Request::Expunge { .. }
-        | Request::ChangeQueue { .. }
-        | Request::Queue
-        | Request::Mailboxes(_)
-        | Request::Select { .. }
-        | Request::Changes { .. }
-        | Request::Unwatch { .. } => Vec::new(),
     }
 }
 

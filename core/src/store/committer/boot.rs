@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Settings;
+use super::queue::QueueFiles;
 use super::settle::SNAPSHOT;
 use crate::limits;
 use crate::record::Record;
@@ -36,9 +37,7 @@ pub(super) struct Booted {
     /// Operations behind the checkpoint, in order, with their inline bodies.
     pub(super) records: Vec<(Lsn, Operation, Option<Arc<[u8]>>)>,
     pub(super) torn_records: u64,
-    /// The queue's packs and large bodies that are on the disk, needed or not.
-    pub(super) queue_packs: Vec<u32>,
-    pub(super) queue_bigs: Vec<EmailId>,
+    pub(super) queue_files: QueueFiles,
 }
 
 /// An account as its index has it.
@@ -65,8 +64,7 @@ pub(super) struct Boot {
 }
 
 /// ```text
-/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)*
-///         -> QueuePacks -> QueueBigs -> QueueShelf* -> done
+/// Version -> (Making ->) Checkpoint -> Segment 0..7 -> Firm* -> Spools -> Accounts -> Shelf* -> (Generations -> Index -> Cut)* -> QueuePacks -> QueueShelves -> QueueShelf*
 /// ```
 enum Step {
     Begin,
@@ -84,7 +82,7 @@ enum Step {
     /// A torn tail is cut off; or an unreadable snapshot is removed, and the generation before it read.
     Cut(Option<AccountId>),
     QueuePacks,
-    QueueBigs,
+    QueueShelves,
     QueueShelf,
     End,
 }
@@ -98,8 +96,7 @@ impl Boot {
             orphans: Vec::new(),
             records: Vec::new(),
             torn_records: 0,
-            queue_packs: Vec::new(),
-            queue_bigs: Vec::new(),
+            queue_files: QueueFiles::default(),
         };
         Boot {
             settings,
@@ -241,21 +238,23 @@ impl Boot {
                 })
             }
             Step::QueuePacks => {
-                let numbers = names_or_none(done, "the queue's packs")?.into_iter();
-                self.booted.queue_packs = numbers.filter_map(|name| name.strip_suffix(".pack")?.parse().ok()).collect();
-                Ok(self.go(Step::QueueBigs, DiskOp::ReadDir(layout::bigs(QUEUE))))
+                let names = names_if_there(done, "the queue's packs")?;
+                let numbers = names
+                    .iter()
+                    .filter_map(|name| name.strip_suffix(".pack")?.parse::<u32>().ok());
+                self.booted.queue_files.packs = numbers.collect();
+                Ok(self.go(Step::QueueShelves, DiskOp::ReadDir(layout::bigs(QUEUE))))
             }
-            Step::QueueBigs => {
-                let shelves = names_or_none(done, "the queue's large bodies")?.into_iter();
-                self.directories = shelves
-                    .map(|name| DiskPath(format!("{}/{name}", layout::bigs(QUEUE))))
-                    .collect();
+            Step::QueueShelves => {
+                let names = names_if_there(done, "the queue's large messages")?;
+                let shelf = |name: &String| DiskPath(format!("{}/{name}", layout::bigs(QUEUE)));
+                self.directories = names.iter().map(shelf).collect();
                 Ok(self.next_queue_shelf())
             }
             Step::QueueShelf => {
-                let emails = names_or_none(done, "the queue's large bodies")?.into_iter();
-                let emails = emails.filter_map(|name| EmailId::from_hex(name.strip_suffix(".eml")?));
-                self.booted.queue_bigs.extend(emails);
+                let names = names_if_there(done, "the queue's large messages")?;
+                let files = names.iter().filter_map(|name| EmailId::from_hex(name.strip_suffix(".eml")?));
+                self.booted.queue_files.big.extend(files);
                 Ok(self.next_queue_shelf())
             }
             Step::End => Err("the start went on after its end".into()),
@@ -486,12 +485,12 @@ impl Boot {
     }
 }
 
-/// The names in a directory that is listed only so that leftovers are removed: one that is not there has none.
-fn names_or_none(done: Option<DiskDone>, what: &str) -> Result<Vec<String>, String> {
+/// A directory's names; none when it is not there.
+fn names_if_there(done: Option<DiskDone>, what: &str) -> Result<Vec<String>, String> {
     match done.expect("a step has an answer") {
         Ok(DiskValue::Names(names)) => Ok(names),
         Err(DiskError::NotFound) => Ok(Vec::new()),
-        other => Err(format!("{what} cannot be listed: {other:?}")),
+        other => Err(format!("{what} cannot be read: {other:?}")),
     }
 }
 

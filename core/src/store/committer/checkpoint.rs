@@ -115,7 +115,7 @@ impl Committer {
         self.checkpointing.done = self.checkpointing.next.take().expect("a checkpoint is on its way");
         let covered = self.checkpointing.done.lsn;
         self.forget_old_indexes(covered);
-        self.remove_unneeded(covered);
+        self.free_queue_space(covered);
         if self.ring.last_lsn() > covered {
             self.checkpointing.dirty(self.now.instant);
         }

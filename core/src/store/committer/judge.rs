@@ -1,16 +1,15 @@
 //! Judging: a request becomes an operation that cannot fail, or is refused with nothing done.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::Committer;
+use super::{Committer, queue};
 use crate::limits;
-use crate::record::Record;
 use crate::store::journal::record;
-use crate::store::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place, Queued};
-use crate::store::queue::{Enqueue, QUEUE, QueueId, RowChange};
+use crate::store::operation::{Copied, Expunge, Flag, NewAccount, Operation, Place};
+use crate::store::queue::{Enqueue, QueueId, RowChange};
 use crate::store::ranges::UidRanges;
 use crate::store::request::{Body, BodyBytes, FlagChange, FlagHow, Placed, Placement, Refused, Reply, Request, Where};
 use crate::store::version::Row;
@@ -28,11 +27,6 @@ pub(super) enum Judged {
         origin: u64,
         reply: Box<dyn FnOnce(Lsn) -> Reply + Send>,
     },
-}
-
-/// Octets of recorded changes.
-fn sizes(changes: &[RowChange]) -> usize {
-    changes.iter().map(|change| change.to_record().len()).sum()
 }
 
 fn refused(why: Refused) -> Judged {
@@ -55,20 +49,20 @@ impl Committer {
                 ..
             } => {
                 let copies = placements.iter().map(|one| 160 + one.prefix.len() + text(&one.keywords));
+                let copies = copies.chain([queue::entered_at_most(queued), queue::changes_at_most(changes)]);
                 let inline = if let BodyBytes::Inline(bytes) = &body.bytes {
                     bytes.len()
                 } else {
                     0
                 };
-                let queued = queued.iter().map(|one| 64 + one.to_record().len()).sum::<usize>();
-                (128 + copies.sum::<usize>() + queued + sizes(changes), inline)
+                (128 + copies.sum::<usize>(), inline)
             }
             Request::SetFlags { uids, change, .. } => (128 + uids.len() * 8 + text(&change.keywords), 0),
             Request::Expunge { mailbox, uids, .. } => {
                 let rows = uids.as_ref().map_or_else(|| self.exists(*mailbox), |uids| uids.len());
                 (128 + rows * 8, 0)
             }
-            Request::ChangeQueue { changes } => (128 + sizes(changes), 0),
+            Request::ChangeQueue(changes) => (128 + queue::changes_at_most(changes), 0),
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
@@ -112,21 +106,8 @@ impl Committer {
                 queued,
                 changes,
                 origin,
-            } => {
-                if changes.is_empty() {
-                    return self.judge_place(&body, placements, queued, changes, origin);
-                }
-                let changes = self.effective(changes);
-                if changes.is_empty() {
-                    let lsn = self.ring.last_lsn();
-                    return Judged::Reply(Reply::Placed {
-                        lsn,
-                        placed: Vec::new(),
-                        queued: Vec::new(),
-                    });
-                }
-                self.judge_place(&body, placements, queued, changes, origin)
-            }
+            } => self.judge_place(&body, placements, queued, changes, origin),
+            Request::ChangeQueue(changes) => self.judge_changes(changes),
             Request::SetFlags {
                 mailbox,
                 uids,
@@ -135,41 +116,12 @@ impl Committer {
                 origin,
             } => self.judge_flags(mailbox, &uids, &change, unchanged_since, origin),
             Request::Expunge { mailbox, uids, origin } => self.judge_expunge(mailbox, uids.as_deref(), origin),
-            Request::ChangeQueue { changes } => {
-                let changes = self.effective(changes);
-                if changes.is_empty() {
-                    return Judged::Reply(Reply::Done);
-                }
-                Judged::Record {
-                    operation: Operation::ChangeQueue(changes),
-                    body: None,
-                    origin: 0,
-                    reply: Box::new(|_| Reply::Done),
-                }
-            }
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
             | Request::Unwatch { .. }
             | Request::Queue => unreachable!("queries do not wait"),
         }
-    }
-
-    /// Those changes of the queue's rows that do not come too late.
-    fn effective(&self, changes: Vec<RowChange>) -> Vec<RowChange> {
-        let queue = self.accounts.get(&QUEUE).map(|entry| &entry.account.queue);
-        let mut over: BTreeSet<(QueueId, u32)> = BTreeSet::new(); // by a change before it
-        let is_open = |change: &RowChange| {
-            let row = (change.id, change.recipient);
-            let message = queue.and_then(|queue| queue.message(change.id));
-            let known = message.and_then(|message| message.rows.get(change.recipient as usize));
-            let open = known.is_some_and(|row| !row.state.is_over()) && !over.contains(&row);
-            if open && change.state.is_over() {
-                over.insert(row);
-            }
-            open
-        };
-        changes.into_iter().filter(is_open).collect()
     }
 
     fn judge_place(
@@ -205,10 +157,9 @@ impl Committer {
                 return refused(Refused::Limit("the mailbox or the trace fields are at their limit".into()));
             }
         }
-        let fits = |one: &Enqueue| !one.recipients.is_empty() && one.prefix.len() <= limits::PREFIX;
-        if queued.len() > limits::QUEUED_OF_A_RECORD || !queued.iter().all(fits) {
+        if queued.len() > queue::IN_A_RECORD || queued.iter().any(|one| one.prefix.len() > limits::PREFIX) {
             return refused(Refused::Limit(
-                "an entry into the queue is over a limit, or has no recipient".into(),
+                "too many messages for the queue, or trace fields, in one transaction".into(),
             ));
         }
         let mut place = Place {
@@ -218,7 +169,7 @@ impl Committer {
             big: inline.is_none(),
             copies: Vec::with_capacity(placements.len()),
             queued: Vec::with_capacity(queued.len()),
-            changes,
+            changes: self.concerned(changes),
         };
         let mut next: BTreeMap<MailboxKey, Uid> = BTreeMap::new();
         let mut placed = Vec::with_capacity(placements.len());
@@ -227,11 +178,11 @@ impl Committer {
             place.copies.push(copy);
             placed.push(at);
         }
-        for one in queued {
-            let entry = self.enqueue(&place, one);
-            place.queued.push(entry);
+        for (index, entered) in queued.into_iter().enumerate() {
+            let queued = self.enter(&place, index as u64, entered);
+            place.queued.push(queued);
         }
-        let queued: Vec<QueueId> = place.queued.iter().map(|one| one.id).collect();
+        let queued: Vec<QueueId> = place.queued.iter().map(|queued| queued.id).collect();
         let operation = Operation::Place(place);
         Judged::Record {
             operation,
@@ -239,34 +190,6 @@ impl Committer {
             origin,
             reply: Box::new(move |lsn| Reply::Placed { lsn, placed, queued }),
         }
-    }
-
-    /// Gives one entry into the queue its id, by the record that it will be in, and its place in the queue's pack.
-    fn enqueue(&mut self, place: &Place, entered: Enqueue) -> Queued {
-        let id = QueueId(self.ring.peek_lsn().0 << 8 | place.queued.len() as u64);
-        let mut queued = Queued {
-            id,
-            email_id: layout::queue_email_id(&entered.message, &place.body_hash),
-            entered: Arc::new(entered),
-            location: Location::Pack { pack: 0, offset: 0 },
-        };
-        let line = frame::queued_line(place, &queued).len() as u64;
-        let body = if place.big { 0 } else { place.body_len };
-        let octets = line + queued.entered.prefix.len() as u64 + body + 2;
-        let account = &mut self
-            .accounts
-            .get_mut(&QUEUE)
-            .expect("it is made before the first request")
-            .account;
-        let sealed_at = self.settings.pack_bytes.min(limits::QUEUE_PACK_BYTES);
-        let at = account.pack.take(octets, sealed_at);
-        let (pack, offset) = (at.pack, at.len + line);
-        queued.location = if place.big {
-            Location::Big { pack, offset }
-        } else {
-            Location::Pack { pack, offset }
-        };
-        queued
     }
 
     /// Gives one copy its UID, MODSEQ and place in the account's pack.

@@ -21,10 +21,6 @@
 //! * **A start builds on nothing that may be in the kernel's memory only.** The newest checkpoint and the last batch are written and
 //!   synced again before they are replayed; anything unreadable that must be there stops the start, with a text that says what.
 //!
-//! * **The queue is an account too** ([`QUEUE`]), made when it is missing, before the store is ready. A pack of it is removed when
-//!   it is sealed, no message in it is open, and a checkpoint covers the record that made it so; a message that stays long keeps
-//!   its whole pack.
-//!
 //! Not in this version: every account's index is held in memory and loaded at start (no eviction, no columns on disk); an index
 //! that is lost is not rebuilt from the packs, but refused; packs are never compacted and expunged bodies never removed; there is
 //! no scrub and no quota; a store that cannot settle at its start (a full disk) is not ready until it can.
@@ -35,6 +31,7 @@ mod boot;
 mod checkpoint;
 mod judge;
 mod query;
+mod queue;
 mod record;
 mod ring;
 mod settle;
@@ -52,8 +49,7 @@ use self::settle::Settling;
 use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::store::account::Account;
-use crate::store::disk::{DiskDone, DiskOp, DiskPath};
-use crate::store::queue::{QUEUE, QueueEvent};
+use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::request::{Refused, Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 use crate::time::{Instant, Now};
@@ -115,9 +111,8 @@ pub struct Committer {
     settling: Settling,
     checkpointing: Checkpointing,
     space: Space,
+    queue: queue::Queue,
     recovered: Recovered,
-    /// Files of the queue that were found at the start and are not needed; removed behind the start's checkpoint.
-    leftover: Vec<DiskPath>,
 }
 
 /// An account, and its index on disk.
@@ -194,8 +189,8 @@ impl Committer {
                 asked: false,
                 looked_at: None,
             },
+            queue: queue::Queue::default(),
             recovered: Recovered::default(),
-            leftover: Vec::new(),
         }
     }
 
@@ -205,6 +200,9 @@ impl Committer {
     }
 
     fn reply(&mut self, ticket: u64, reply: Reply) {
+        if ticket == queue::NOBODY {
+            return;
+        }
         self.outbox.push_back(Ask::Reply { ticket, reply });
     }
 
@@ -303,12 +301,11 @@ impl Committer {
         }
         for entry in self.accounts.values_mut() {
             entry.visible = true;
-            entry.account.queue.publish_all();
             for mailbox in entry.account.mailboxes_mut() {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
         }
-        self.leftover = self.unneeded_of(&booted.queue_packs, &booted.queue_bigs);
+        self.recover_queue(booted.queue_files);
         self.ring.recovered(&booted.checkpoint, last, booted.newest_segment);
         self.checkpointing.begin_at(booted.checkpoint);
         self.checkpointing.wanted = true;
@@ -332,17 +329,12 @@ impl Committer {
             Phase::Booting(_) | Phase::Stopped | Phase::Failed => {}
             Phase::Recovering => {
                 self.begin_checkpoint();
-                if self.batch.is_none() && self.checkpointing.idle() && !self.checkpointing.wanted {
-                    if !self.accounts.contains_key(&QUEUE) {
-                        return self.make_queue();
-                    }
+                if self.checkpointing.idle() && !self.checkpointing.wanted {
                     self.phase = Phase::Running;
-                    for path in core::mem::take(&mut self.leftover) {
-                        self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
-                    }
-                    self.tell_of_queued();
+                    self.tell_queue();
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();
+                    self.make_queue();
                     for early in core::mem::take(&mut self.waiting) {
                         self.submit(early);
                     }
@@ -370,14 +362,6 @@ impl Committer {
                 }
             }
         }
-    }
-
-    /// Every message that is queued at the start.
-    fn tell_of_queued(&mut self) {
-        let Some(entry) = self.accounts.get(&QUEUE) else { return };
-        let queued = entry.account.queue.messages().cloned();
-        self.outbox
-            .extend(queued.map(|message| Ask::Queue(QueueEvent::Entered(message))));
     }
 
     /// The end of a clean stop: who still waits is told.

@@ -2,7 +2,6 @@
 
 use super::Committer;
 use crate::store::MailboxKey;
-use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Request, Selected, Submission, Where};
 
 impl Committer {
@@ -11,7 +10,7 @@ impl Committer {
         let ticket = submission.ticket;
         let reply = match submission.request {
             Request::Mailboxes(account) => match self.accounts.get(&account) {
-                Some(entry) if entry.visible && account != QUEUE => Reply::Mailboxes(entry.account.list()),
+                Some(entry) if entry.visible => Reply::Mailboxes(entry.account.list()),
                 Some(_) | None => Reply::Refused(Refused::NoSuchMailbox),
             },
             Request::Select {
@@ -41,10 +40,6 @@ impl Committer {
                     None => Reply::Refused(Refused::NoSuchMailbox),
                 }
             }
-            Request::Queue => {
-                let queue = self.accounts.get(&QUEUE).map(|entry| entry.account.queue.published());
-                Reply::Queue(queue.into_iter().flatten().cloned().collect())
-            }
             Request::Unwatch { mailbox, watch } => {
                 if let Some(watchers) = self.watches.get_mut(&mailbox) {
                     watchers.retain(|known| *known != watch);
@@ -54,11 +49,12 @@ impl Committer {
                 }
                 Reply::Done
             }
+            Request::Queue => Reply::Queue(self.queued()),
             Request::CreateAccount { .. }
             | Request::Place { .. }
             | Request::SetFlags { .. }
             | Request::Expunge { .. }
-            | Request::ChangeQueue { .. } => return Some(submission),
+            | Request::ChangeQueue(_) => return Some(submission),
         };
         self.reply(ticket, reply);
         None

@@ -1,6 +1,6 @@
 //! The committer's recorded forms: a recording of its inputs replays it.
 
-use super::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use super::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use crate::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::request::{Body, BodyBytes, Placed, Placement, Reply, Request, Submission, Where};
 
@@ -14,6 +14,7 @@ crate::record_enum!(Ask {
     6 => Stop(why),
     7 => Queue(event),
 });
+crate::record_enum!(QueueEvent { 0 => Entered(message), 1 => Changed(change) });
 crate::record_enum!(Lane { 0 => Ring, 1 => Settle, 2 => Checkpoint });
 crate::record_struct!(Recovered {
     records,
@@ -68,7 +69,7 @@ crate::record_enum!(Request {
     5 => Select { account, name, watch, take_recent },
     6 => Changes { mailbox, since, take_recent },
     7 => Unwatch { mailbox, watch },
-    8 => ChangeQueue { changes },
+    8 => ChangeQueue(changes),
     9 => Queue,
 });
 crate::record_struct!(Body { len, crc, hash, bytes });

@@ -12,8 +12,8 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::journal::record::{self, Place};
 use crate::store::operation::Operation;
-use crate::store::queue::{QUEUE, QueueId};
-use crate::store::{AccountId, EmailId, Lsn, frame, layout};
+use crate::store::queue::QUEUE;
+use crate::store::{AccountId, Lsn, frame, layout};
 use crate::time::Instant;
 
 /// The first byte of a snapshot's payload; operations begin with their own small numbers.
@@ -46,8 +46,6 @@ pub(super) struct Settling {
     open: BTreeMap<u64, Write>,
     /// Gathered, not yet asked: writes of one batch to one file that lie side by side become one.
     gathered: BTreeMap<(DiskPath, u64), Gathered>,
-    /// Frames of queued messages, gathered only when they go: those that end before that are never written.
-    queued: BTreeMap<QueueId, Frame>,
     failed: Vec<u64>,
     retry_at: Option<Instant>,
     next: u64,
@@ -73,17 +71,6 @@ struct Gathered {
     releases: Vec<(AccountId, u32, u64)>,
 }
 
-/// A queued message's frame.
-#[derive(Debug)]
-struct Frame {
-    path: DiskPath,
-    begins: u64,
-    parts: Vec<Arc<[u8]>>,
-    octets: u64,
-    lsn: Lsn,
-    release: (AccountId, u32, u64),
-}
-
 impl Settling {
     /// Octets that are not in their place yet.
     pub(super) fn octets(&self) -> u64 {
@@ -102,7 +89,6 @@ impl Settling {
     /// The first record that is not settled.
     pub(super) fn first_open(&self) -> Option<Lsn> {
         let open = self.open.values().map(|write| write.lsn);
-        let open = open.chain(self.queued.values().map(|frame| frame.lsn));
         open.chain(self.gathered.values().map(|gathered| gathered.lsn)).min()
     }
 
@@ -154,34 +140,28 @@ impl Committer {
             self.settle_op(lsn, DiskOp::MakeDir(layout::packs(new.account)));
         }
         if let Operation::Place(place) = operation {
-            for copy in &place.copies {
-                let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
-                let line = frame::line(place, copy);
-                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), copy.prefix.clone()];
+            let copies = place.copies.iter();
+            let copies = copies.map(|copy| (copy.mailbox.account, copy.location, &copy.prefix, frame::line(place, copy)));
+            let queued = place.queued.iter();
+            let queued = queued.map(|queued| {
+                (
+                    QUEUE,
+                    queued.location,
+                    &queued.entered.prefix,
+                    frame::queued_line(place, queued),
+                )
+            });
+            for (account, location, prefix, line) in copies.chain(queued) {
+                let (account, pack, offset) = spot(account, location);
+                if account == QUEUE {
+                    self.wrote_queue_pack(pack);
+                }
+                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), prefix.clone()];
                 parts.extend(body.clone().filter(|_| !place.big));
                 parts.push(b"\r\n".as_slice().into());
                 let begins = offset - line.len() as u64;
                 let gathered = self.settling.gather(layout::pack(account, pack), begins, parts, lsn);
                 gathered.releases.push((account, pack, offset));
-            }
-            for queued in &place.queued {
-                let (account, pack, offset) = spot(QUEUE, queued.location);
-                let line = frame::queued_line(place, queued);
-                let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), queued.entered.prefix.clone()];
-                parts.extend(body.clone().filter(|_| !place.big));
-                parts.push(b"\r\n".as_slice().into());
-                let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
-                self.settling.octets += octets;
-                self.settling.gathered_octets += octets;
-                let frame = Frame {
-                    path: layout::pack(account, pack),
-                    begins: offset - line.len() as u64,
-                    parts,
-                    octets,
-                    lsn,
-                    release: (account, pack, offset),
-                };
-                self.settling.queued.insert(queued.id, frame);
             }
         }
         for id in operation.accounts() {
@@ -209,18 +189,6 @@ impl Committer {
         }
     }
 
-    /// A durable record ended this message: if its frame has not gone to the pack it never does. What would have been there is a
-    /// gap, or beyond the pack's end; nothing points to it, and no start reads it.
-    pub(super) fn spare(&mut self, id: QueueId) {
-        let Some(frame) = self.settling.queued.remove(&id) else {
-            return;
-        };
-        self.settling.octets -= frame.octets;
-        self.settling.gathered_octets -= frame.octets;
-        let (account, pack, offset) = frame.release;
-        self.outbox.push_back(Ask::Release { account, pack, offset });
-    }
-
     fn settle_op(&mut self, lsn: Lsn, op: DiskOp) {
         let write = Write {
             op: op.clone(),
@@ -244,11 +212,6 @@ impl Committer {
 
     /// Asks for what was gathered.
     pub(super) fn begin_settling(&mut self) {
-        for frame in core::mem::take(&mut self.settling.queued).into_values() {
-            self.settling.octets -= frame.octets; // gathering counts them again
-            let gathered = self.settling.gather(frame.path, frame.begins, frame.parts, frame.lsn);
-            gathered.releases.push(frame.release);
-        }
         self.settling.due = None;
         self.settling.gathered_octets = 0;
         for ((path, offset), gathered) in core::mem::take(&mut self.settling.gathered) {
@@ -365,42 +328,6 @@ impl Committer {
         for path in gone {
             self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
         }
-    }
-
-    /// Files of the queue that no open message needs, and that a checkpoint covers.
-    pub(super) fn remove_unneeded(&mut self, covered: Lsn) {
-        let Some(entry) = self.accounts.get_mut(&QUEUE) else { return };
-        let (packs, bigs) = entry.account.queue.take_unneeded(entry.account.pack.pack, covered);
-        let packs = packs.into_iter().map(|pack| layout::pack(QUEUE, pack));
-        let bigs = bigs.into_iter().map(|email| layout::big(QUEUE, email));
-        for path in packs.chain(bigs).collect::<Vec<_>>() {
-            self.disk(Lane::Settle, DiskOp::Unlink(path), Pending::Unlink);
-        }
-    }
-
-    /// Large bodies whose request was not done: no record names them, and none will, so they go at once.
-    pub(super) fn abandon(&mut self, bigs: &[EmailId]) {
-        let Some(entry) = self.accounts.get(&QUEUE) else { return };
-        let queue = &entry.account.queue;
-        let unneeded: Vec<EmailId> = bigs.iter().copied().filter(|email| !queue.needs_big(*email)).collect();
-        for email in unneeded {
-            self.disk(Lane::Settle, DiskOp::Unlink(layout::big(QUEUE, email)), Pending::Unlink);
-        }
-    }
-
-    /// Of the queue's files that were found at the start, those that no message needs: ended while nobody could remove them, or
-    /// never committed. New ones get other names, so they can be removed at any time from now on.
-    pub(super) fn unneeded_of(&self, packs: &[u32], bigs: &[EmailId]) -> Vec<DiskPath> {
-        let Some(entry) = self.accounts.get(&QUEUE) else {
-            return Vec::new();
-        };
-        let (queue, current) = (&entry.account.queue, entry.account.pack.pack);
-        let packs = packs.iter().filter(|pack| **pack < current && !queue.needs_pack(**pack));
-        let bigs = bigs.iter().filter(|email| !queue.needs_big(**email));
-        packs
-            .map(|pack| layout::pack(QUEUE, *pack))
-            .chain(bigs.map(|email| layout::big(QUEUE, *email)))
-            .collect()
     }
 
     /// Has free space looked at, if that was long ago.

@@ -234,8 +234,11 @@ impl Session {
             Value::Bodies(BodiesOpened::Failed(_)) => self.run_refused(&mut fetching),
             value @ (Value::Tls(_)
             | Value::Password(_)
+            | Value::Salt(_)
+            | Value::Proof(_)
             | Value::Mailboxes(_)
             | Value::Opened(_)
+            | Value::Matched(_)
             | Value::Expunged(_)
             | Value::Sink(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),

@@ -2,6 +2,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::*;
+use crate::imap::command::{SearchKey, SequenceSet};
+use crate::imap::search::{Candidate, Context, Program};
+use crate::imap::sequence::Intervals;
 use crate::imap::server::Session;
 use crate::machine::{Slot, SlotId};
 use crate::record::Record;
@@ -30,6 +33,30 @@ const KEY: MailboxKey = MailboxKey {
     account: AccountId([1; 16]),
     mailbox: MailboxId([2; 16]),
 };
+
+/// `OR (1 SENTON …) NOT SUBJECT hello`
+fn program() -> Program {
+    let keys = [
+        SearchKey::And(1),
+        SearchKey::Or,
+        SearchKey::And(2),
+        SearchKey::Numbers(SequenceSet::parse(b"1:3").unwrap()),
+        SearchKey::SentOn(9694),
+        SearchKey::Not,
+        SearchKey::Header {
+            name: "Subject".into(),
+            text: "hello".into(),
+        },
+    ];
+    let context = Context {
+        exists: 9,
+        last_uid: 9,
+        keywords: &[],
+        saved: &Intervals::default(),
+        now: UnixTime(0),
+    };
+    Program::compile(&keys, &context).unwrap()
+}
 
 fn selected() -> Selected {
     let ask = Ask::Select {
@@ -88,6 +115,16 @@ fn every_ask_survives() {
         Ask::OpenBodies {
             mailbox: KEY,
             parts: Vec::from([BodyRange { row, start: 3, len: 5 }]),
+            then: slot(),
+        },
+        Ask::Match {
+            mailbox: KEY,
+            program: alloc::sync::Arc::new(program()),
+            candidates: Vec::from([Candidate {
+                row,
+                number: 3,
+                recent: true,
+            }]),
             then: slot(),
         },
         Ask::SetFlags {
@@ -158,6 +195,12 @@ fn every_answer_survives() {
     for value in [
         Value::Tls(crate::smtp::server::ask::TlsOutcome::Failed),
         Value::Password(crate::smtp::server::ask::PasswordVerdict::Busy),
+        Value::Proof(crate::sasl::ProofVerdict::Denied),
+        Value::Salt(crate::sasl::ScramSalt {
+            salt: [1; 16],
+            iterations: 4096,
+            nonce: [2; 18],
+        }),
         Value::Mailboxes(MailboxList(Ok([ListedMailbox {
             mailbox: KEY.mailbox,
             name: MailboxName("Sent".into()),
@@ -172,6 +215,7 @@ fn every_answer_survives() {
         Value::Digests(Digests(Vec::from([Some(digest), None]))),
         Value::Bodies(BodiesOpened::Failed(BodyError::Corrupt)),
         Value::Bodies(BodiesOpened::Ready),
+        Value::Matched(super::super::ask::Matched(Vec::from([true, false]))),
         Value::Flags(FlagsSet(Ok(FlagsSetAt {
             lsn: Lsn(9),
             modified: Vec::from([Uid(3)]),

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! ASK: VerifyPassword fred            ANS: granted fred / denied / busy
+//! ASK: ScramSalt fred                 ANS: salt
+//! ASK: ScramProof fred n=fred,r=…     ANS: granted fred / denied
 //! ASK: StartTls                       ANS: secure / failed
 //! ASK: Mailboxes                      ANS: mailboxes INBOX Sent:\Sent Old:unsubscribed
 //! ASK: Select INBOX watch recent      ANS: mailbox next=5 rows=1:\Seen,2,4:\Deleted+$Junk@310
@@ -9,6 +11,7 @@
 //!                                     ANS: diff; mailbox lsn=9 …
 //! ASK: Digests 1,2                    ANS: digests From: a@b.test\r\n\r\nhello | gone
 //! ASK: OpenBodies 1[0+300] 2[0+20]    ANS: ready / missing / corrupt / unreadable       then BODYIN: …
+//! ASK: Match 1,2                      ANS: messages From: a@b.test\r\n\r\nhello | gone
 //! ASK: SetFlags 1,2 +(\Seen)          ANS: done lsn=9
 //! ASK: Expunge all                    ANS: done lsn=9
 //! ASK: OpenMessage 310                ANS: ready / full / failed
@@ -26,17 +29,20 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::ask::{
-    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Notice, Opened, Pulled,
-    PulledChanges, Value,
+    AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
+    Pulled, PulledChanges, Value,
 };
 use crate::imap::flag;
+use crate::imap::search::{Candidate, Matcher, Program};
 use crate::imap::sequence::Intervals;
 use crate::machine::{Answer, BodyError};
 use crate::message::digest::Digest;
 use crate::message::intake::Intake;
 use crate::policy::access::Login;
+use crate::sasl::ProofVerdict;
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence, TlsOutcome};
+use crate::smtp::server::script::scram_salt;
 use crate::store::request::{FlagHow, ListedMailbox, Refused, Selected};
 use crate::store::version::{Change, ChangeKind, Changes};
 use crate::store::{AccountId, Flags, Lsn, MailboxId, MailboxKey, MailboxName, SpecialUse, Uid};
@@ -51,6 +57,8 @@ impl ScriptForm for Session {
         match ask {
             Ask::StartTls { .. } => "StartTls".into(),
             Ask::VerifyPassword { login, .. } => format!("VerifyPassword {login}"),
+            Ask::ScramSalt { login, .. } => format!("ScramSalt {login}"),
+            Ask::ScramProof { login, message, .. } => format!("ScramProof {login} {message}"),
             Ask::Mailboxes { .. } => "Mailboxes".into(),
             Ask::Select {
                 name,
@@ -70,6 +78,7 @@ impl ScriptForm for Session {
                     .map(|part| format!(" {}[{}+{}]", part.row.uid, part.start, part.len));
                 String::from("OpenBodies") + &parts.collect::<String>()
             }
+            Ask::Match { candidates, .. } => format!("Match {}", uids(candidates.iter().map(|candidate| candidate.row.uid))),
             Ask::SetFlags { uids: set, change, .. } => {
                 let how = match change.how {
                     FlagHow::Add => "+",
@@ -115,6 +124,18 @@ impl ScriptForm for Session {
                 "busy" => PasswordVerdict::Busy,
                 _ => return Err("granted NAME, denied or busy".into()),
             }),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt(text).ok_or("salt")?),
+            Ask::ScramProof { then, .. } => then.answer(match word {
+                "granted" => ProofVerdict::Granted {
+                    login: Login {
+                        account: ACCOUNT,
+                        name: rest.into(),
+                    },
+                    signature: [0; 32],
+                },
+                "denied" => ProofVerdict::Denied,
+                _ => return Err("granted NAME or denied".into()),
+            }),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(match refused {
                 Some(refused) => Err(refused),
                 None => Ok(parse_list(rest)?),
@@ -138,6 +159,12 @@ impl ScriptForm for Session {
                 "unreadable" => BodiesOpened::Failed(BodyError::Unreadable),
                 _ => return Err("ready, missing, corrupt or unreadable".into()),
             }),
+            Ask::Match {
+                then,
+                program,
+                candidates,
+                ..
+            } => then.answer(Matched(match_messages(text, &program, &candidates)?)),
             Ask::SetFlags { then, .. } => then.answer(FlagsSet(match refused {
                 Some(refused) => Err(refused),
                 None => Ok(FlagsSetAt {
@@ -286,6 +313,21 @@ fn parse_change(text: &str, own: u64) -> Result<Change, String> {
             _ => return Err(format!("no kind of change: {what}")),
         },
     })
+}
+
+/// `messages message | message | gone`, each message with `\r\n` escaped: they are searched here.
+fn match_messages(text: &str, program: &Arc<Program>, candidates: &[Candidate]) -> Result<Vec<bool>, String> {
+    let list = text.strip_prefix("messages ").ok_or("messages message | message | gone")?;
+    let list: Vec<&str> = list.split(" | ").collect();
+    if list.len() != candidates.len() {
+        return Err(format!("{} messages are wanted, not {}", candidates.len(), list.len()));
+    }
+    let matched = list.iter().zip(candidates).map(|(message, candidate)| {
+        let mut matcher = Matcher::new(program.clone(), *candidate);
+        matcher.update(message.replace("\\r", "\r").replace("\\n", "\n").as_bytes());
+        *message != "gone" && matcher.finish()
+    });
+    Ok(matched.collect())
 }
 
 /// `digests message | message | gone`, each message with `\r\n` escaped.

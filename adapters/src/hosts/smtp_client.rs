@@ -1,0 +1,325 @@
+//! Sends messages to another server: tries the servers of a plan in order, and does what the client session asks.
+//!
+//! ```text
+//! plan -> address -> connect -> (implicit TLS) -> session -> used: the delivery is over, whatever became of its messages
+//!            ^                                        |
+//!            +-------- unusable: the next address ----+ STARTTLS failed, opportunistic: the same address again, in the clear
+//! ```
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_lite::future;
+use pillarbox_core::delivery::{Hop, Plan};
+use pillarbox_core::limits;
+use pillarbox_core::machine::{BodyError, Reason};
+use pillarbox_core::smtp::client::Session;
+use pillarbox_core::smtp::client::ask::{
+    Ask, BodyOpened, Credentials, Next, Notice, Outcome, Reported, Settings, TlsUse, Transaction, Value,
+};
+use pillarbox_core::store::queue::{QueueId, Said};
+
+use super::sessions::{News, Place, Sessions};
+use super::{Boxed, escaped};
+use crate::drive::{Host, Performed, StartTls, drive};
+use crate::env::Env;
+
+/// Where a delivery's messages come from, and who is told what became of them.
+pub trait TransactionSource: Send + Sync + 'static {
+    /// The next message for this plan's servers; none: the session says QUIT. Asked only when it can be sent at once. What is handed
+    /// out is reported, unless the delivery itself is dropped.
+    fn next(&self) -> impl Future<Output = Option<Arc<Transaction>>> + Send;
+    /// What became of the message handed out last: one outcome for each recipient, in their order. Done when that is durable.
+    fn report(&self, id: QueueId, results: Vec<Outcome>) -> impl Future<Output = ()> + Send;
+    /// Octets of that message (prefix ++ body) from `start` on: at least one and at most `len`, which is at most
+    /// [`limits::BODY_PIECE`] and within the message.
+    fn read(&self, id: QueueId, start: u64, len: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>> + Send;
+    /// None of the plan's servers could be used: nothing was asked for. Called at most once, as the last thing.
+    fn unusable(&self, said: Arc<Said>) -> impl Future<Output = ()> + Send;
+}
+
+/// What a delivery runs in and who it is.
+#[derive(Clone)]
+pub struct Outbound<E: Env> {
+    /// The environment.
+    pub env: E,
+    /// All open sessions: a client's are among them, and hear of the server's end.
+    pub sessions: Arc<Sessions>,
+    /// What we call ourselves in EHLO.
+    pub hostname: String,
+    /// Where connections come from (`delivery.source`): the first of the server's family; none: what the system chooses.
+    pub sources: Vec<IpAddr>,
+    /// To log in with, where a hop asks for it.
+    pub login: Option<Credentials>,
+}
+
+/// Delivers what the source has to the first of the plan's servers that can be used.
+///
+/// At most [`limits::DELIVERY_ADDRESSES`] addresses are tried, and no more after [`limits::DELIVERY_SESSIONS`] servers have greeted and
+/// then could not be used (RFC 5321 §5.1).
+pub async fn deliver<E: Env, S: TransactionSource>(outbound: &Outbound<E>, plan: &Plan, source: Arc<S>) {
+    let mut addresses = Vec::new();
+    for hop in &plan.hops {
+        addresses.extend(hop.addresses.iter().map(|ip| (hop, *ip)));
+    }
+    addresses.truncate(limits::DELIVERY_ADDRESSES);
+    let mut sessions = 0;
+    let mut last = None;
+    for (hop, ip) in addresses {
+        match Box::pin(attempt(outbound, hop, ip, &source)).await {
+            Attempt::Used => return,
+            Attempt::Unusable { said, greeted, stopping } => {
+                tracing::info!(server = &*hop.name, %ip, code = said.code, said = &*said.text, "server not usable");
+                last = Some(said);
+                sessions += usize::from(greeted);
+                if stopping || sessions == limits::DELIVERY_SESSIONS {
+                    break;
+                }
+            }
+        }
+    }
+    let said = last.unwrap_or_else(|| ours([4, 4, 4], "there is no server to try"));
+    source.unusable(said).await;
+}
+
+/// What became of one address.
+enum Attempt {
+    /// A transaction was asked for.
+    Used,
+    Unusable {
+        said: Arc<Said>,
+        greeted: bool,
+        /// Our own server stops.
+        stopping: bool,
+    },
+}
+
+impl Attempt {
+    fn failed(status: [u16; 3], text: &str) -> Attempt {
+        Attempt::Unusable {
+            said: ours(status, text),
+            greeted: false,
+            stopping: false,
+        }
+    }
+}
+
+fn ours(status: [u16; 3], text: &str) -> Arc<Said> {
+    Arc::new(Said {
+        code: 451,
+        status,
+        text: escaped(text).into(),
+        by: None,
+    })
+}
+
+async fn attempt<E: Env, S: TransactionSource>(outbound: &Outbound<E>, hop: &Hop, ip: IpAddr, source: &Arc<S>) -> Attempt {
+    if hop.login && outbound.login.is_none() {
+        return Attempt::failed([4, 7, 8], "no password is known to log in with");
+    }
+    let mut tls = hop.tls;
+    loop {
+        let stream = match connect(outbound, hop, ip).await {
+            Ok(stream) => stream,
+            Err(unusable) => return unusable,
+        };
+        match session(outbound, hop, tls, stream, source).await {
+            // What is not encrypted is better than what is not delivered (RFC 7435); the connection itself is useless.
+            (Attempt::Unusable { said, .. }, Reason::TlsFailed) if tls == TlsUse::Opportunistic => {
+                tracing::warn!(server = &*hop.name, %ip, said = &*said.text, "TLS failed, going on without");
+                tls = TlsUse::Never;
+            }
+            (attempt, _) => return attempt,
+        }
+    }
+}
+
+/// A stream to an address, encrypted where that comes first.
+async fn connect<E: Env>(outbound: &Outbound<E>, hop: &Hop, ip: IpAddr) -> Result<E::Stream, Attempt> {
+    let env = &outbound.env;
+    let from = outbound.sources.iter().copied().find(|from| from.is_ipv4() == ip.is_ipv4());
+    let to = SocketAddr::new(ip, hop.port);
+    let stream = in_time(env, limits::CONNECT_TIMEOUT, env.connect(to, from))
+        .await
+        .map_err(|error| Attempt::failed([4, 4, 1], &format!("no connection to {} ({to}): {error}", hop.name)))?;
+    if hop.tls != TlsUse::Implicit {
+        return Ok(stream);
+    }
+    let handshake = env.tls_connect(stream, &hop.name, hop.verified);
+    match in_time(env, limits::TLS_HANDSHAKE, handshake).await {
+        Ok((stream, _)) => Ok(stream),
+        Err(error) => Err(Attempt::failed([4, 7, 5], &format!("the TLS handshake failed: {error}"))),
+    }
+}
+
+async fn in_time<E: Env, T>(env: &E, time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let until = env.now().instant.after(time);
+    future::or(work, async {
+        env.sleep_until(until).await;
+        Err(io::ErrorKind::TimedOut.into())
+    })
+    .await
+}
+
+/// Runs one session to its end.
+async fn session<E: Env, S: TransactionSource>(
+    outbound: &Outbound<E>,
+    hop: &Hop,
+    tls: TlsUse,
+    stream: E::Stream,
+    source: &Arc<S>,
+) -> (Attempt, Reason) {
+    let env = &outbound.env;
+    let place = outbound.sessions.open();
+    let settings = Settings {
+        hostname: outbound.hostname.clone(),
+        server: hop.name.clone(),
+        tls,
+        login: outbound.login.clone().filter(|_| hop.login),
+    };
+    let machine = Session::new(settings, place.number(), env.now());
+    let notes = Arc::<Mutex<Notes>>::default();
+    let host = ClientHost {
+        source: source.clone(),
+        server: hop.name.clone(),
+        place,
+        body: None,
+        notes: notes.clone(),
+    };
+    let start_tls = StartTls::Connect {
+        name: hop.name.clone(),
+        verify: hop.verified,
+    };
+    let close = drive(env, stream, machine, host, Some(&start_tls)).await;
+    tracing::debug!(server = &*hop.name, why = ?close.why, "session with a server ended");
+    let attempt = match note(&notes).unusable.take() {
+        Some((said, greeted)) => Attempt::Unusable {
+            said,
+            greeted,
+            stopping: close.why == Reason::Shutdown,
+        },
+        None => Attempt::Used,
+    };
+    (attempt, close.why)
+}
+
+/// What is to be known of a session after its end, and from one ask to the next.
+#[derive(Default)]
+struct Notes {
+    unusable: Option<(Arc<Said>, bool)>,
+    transaction: Option<Arc<Transaction>>,
+}
+
+fn note(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The host of one session.
+struct ClientHost<S> {
+    source: Arc<S>,
+    server: Arc<str>,
+    place: Place,
+    body: Option<Body>,
+    notes: Arc<Mutex<Notes>>,
+}
+
+/// An open run of a message's octets.
+struct Body {
+    id: QueueId,
+    at: u64,
+    end: u64,
+    chunk: Vec<u8>,
+    reading: Option<Boxed<Result<Vec<u8>, BodyError>>>,
+}
+
+impl<S: TransactionSource> Host<Session> for ClientHost<S> {
+    fn perform(&mut self, ask: Ask) -> Performed<Value> {
+        let source = self.source.clone();
+        self.body = None; // an idle session owns no buffer
+        match ask {
+            Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
+            Ask::NextTransaction { then } => {
+                let notes = self.notes.clone();
+                Performed::Later(Box::pin(async move {
+                    let next = source.next().await;
+                    note(&notes).transaction.clone_from(&next);
+                    then.answer(Next(next))
+                }))
+            }
+            Ask::OpenBody { id, start, len, then } => {
+                self.body = Some(Body {
+                    id,
+                    at: start,
+                    end: start + len,
+                    chunk: Vec::new(),
+                    reading: None,
+                });
+                Performed::Now(then.answer(BodyOpened::Ready))
+            }
+            Ask::Report { id, results, then } => {
+                if let Some(transaction) = note(&self.notes).transaction.take() {
+                    log(&self.server, &transaction, &results);
+                }
+                Performed::Later(Box::pin(async move {
+                    source.report(id, results).await;
+                    then.answer(Reported)
+                }))
+            }
+            Ask::Unusable { said, greeted } => {
+                note(&self.notes).unusable = Some((said, greeted));
+                Performed::Nothing
+            }
+        }
+    }
+
+    async fn write_body(&mut self, _: &[u8]) {} // a client is sent no bodies
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(Err(BodyError::Missing));
+        };
+        let (id, at) = (body.id, body.at);
+        let len = (body.end - at).min(limits::BODY_PIECE as u64) as usize;
+        let reading = body.reading.get_or_insert_with(|| {
+            let source = self.source.clone();
+            Box::pin(async move { source.read(id, at, len).await })
+        });
+        let read = std::task::ready!(reading.as_mut().poll(cx));
+        body.reading = None;
+        let bytes = read?;
+        assert!((1..=len).contains(&bytes.len()), "a source reads what it is asked for");
+        body.at += bytes.len() as u64;
+        body.chunk = bytes;
+        Poll::Ready(Ok(()))
+    }
+
+    fn body_chunk(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], |body| &body.chunk)
+    }
+
+    fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
+        match self.place.poll_news(cx) {
+            Poll::Ready(News::Shutdown) => Poll::Ready(Notice::Shutdown),
+            Poll::Ready(News::Changed(..)) | Poll::Pending => Poll::Pending, // it watches nothing
+        }
+    }
+}
+
+fn log(server: &str, transaction: &Transaction, results: &[Outcome]) {
+    let queue_id = transaction.id.0;
+    for (recipient, outcome) in transaction.recipients.iter().zip(results) {
+        let recipient = escaped(&recipient.address.to_string());
+        let (Outcome::Relayed { said, .. } | Outcome::Deferred(said) | Outcome::Failed(said)) = outcome;
+        let [class, subject, detail] = said.status;
+        let (code, status, said) = (said.code, format!("{class}.{subject}.{detail}"), &*said.text);
+        match outcome {
+            Outcome::Relayed { .. } => tracing::info!(queue_id, recipient, server, code, status, said, "message relayed"),
+            Outcome::Deferred(_) => tracing::info!(queue_id, recipient, server, code, status, said, "message deferred"),
+            Outcome::Failed(_) => tracing::warn!(queue_id, recipient, server, code, status, said, "message failed"),
+        }
+    }
+}

@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Mail from one Pillarbox to another over DNS and SMTP: sent by curl, swaks and Python through 465 and through 587 with STARTTLS, read by
+imaplib, curl and mbsync on the other side, byte-identical below the trace fields. Then one message to recipients of every fate, and the
+reports that its sender gets. Two server processes, a DNS responder, and servers with bad manners, all on loopback.
+Needs curl, swaks, mbsync (Debian: curl swaks isync)."""
+import email
+import email.policy
+import glob
+import imaplib
+import json
+import os
+import smtplib
+import socketserver
+import ssl
+import subprocess
+import threading
+import time
+
+from common import PASSWORD, Server, check, finish, free_port, insecure, message, need, same_below_trace
+from dns import Dns
+
+PORT = free_port()  # of every SMTP server here; they differ by address
+DELIVERY = """
+[dns]
+servers = ["{dns}"]
+[delivery]
+port = {port}
+allow_loopback_targets = true
+retry = ["1s", "2s", "2s"]
+"""
+
+
+class Manners(socketserver.StreamRequestHandler):
+    """An SMTP server that says what it is told to: `replies` by verb, a list that shrinks to its last entry."""
+
+    def handle(self):
+        self.say("220 ready")
+        in_data = False
+        for line in self.rfile:
+            line = line.rstrip(b"\r\n")
+            if in_data:
+                self.server.lines.append(line)
+                if line == b".":
+                    in_data = False
+                    self.reply("END", "250 2.0.0 taken")
+                continue
+            verb = line[:4].decode("ascii", "replace").upper()
+            if verb == "EHLO":
+                self.say("250-bad.test\r\n250 PIPELINING")
+            elif verb == "QUIT":
+                self.say("221 bye")
+                return
+            elif verb == "DATA":
+                in_data = self.reply("DATA", "354 go").startswith("354")
+            else:
+                self.reply(verb, "250 2.0.0 OK")
+
+    def reply(self, verb, otherwise):
+        replies = self.server.replies.get(verb, [otherwise])
+        reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        self.say(reply)
+        return reply
+
+    def say(self, line):
+        self.wfile.write(line.encode() + b"\r\n")
+
+
+class Rude(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address, replies):
+        super().__init__((address, PORT), Manners)
+        self.replies, self.lines = replies, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+def send_python(server, port, data, implicit, to="bob@there.test"):
+    if implicit:
+        connection = smtplib.SMTP_SSL("127.0.0.1", port, "client.here.test", context=insecure())
+    else:
+        connection = smtplib.SMTP("127.0.0.1", port, "client.here.test")
+        connection.starttls(context=insecure())
+    with connection:
+        connection.login("alice@here.test", PASSWORD)
+        return connection.sendmail("alice@here.test", to.split(","), data, ["BODY=8BITMIME"])
+
+
+def send_curl(server, port, data, implicit):
+    path = os.path.join(server.folder, "curl.eml")
+    with open(path, "wb") as file:
+        file.write(data)
+    scheme = "smtps" if implicit else "smtp"
+    command = ["curl", "-sS", "-k", "--ssl-reqd", f"{scheme}://127.0.0.1:{port}/client.here.test", "-u", f"alice@here.test:{PASSWORD}"]
+    run(command + ["--mail-from", "alice@here.test", "--mail-rcpt", "bob@there.test", "-T", path])
+
+
+def send_swaks(server, port, data, implicit):
+    path = os.path.join(server.folder, "swaks.eml")
+    with open(path, "wb") as file:
+        file.write(data.replace(b"\r\n", b"\n"))
+    command = ["swaks", "--silent", "2", "--server", "127.0.0.1", "--port", str(port), "--tls-on-connect" if implicit else "--tls"]
+    command += ["--auth", "LOGIN", "--auth-user", "alice@here.test", "--auth-password", PASSWORD, "--helo", "client.here.test"]
+    run(command + ["--from", "alice@here.test", "--to", "bob@there.test", "--no-strip-from", "--data", "@" + path])
+
+
+def run(command):
+    done = subprocess.run(command, capture_output=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]}: exit {done.returncode}: {done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def inbox(server, user, count, seconds=30):
+    """The messages of an INBOX, when there are so many."""
+    end = time.monotonic() + seconds
+    while True:
+        with imaplib.IMAP4_SSL(server.address, server.port["imaps"], ssl_context=insecure()) as imap:
+            imap.login(f"{user}@{server.domain}", PASSWORD)
+            _, [exists] = imap.select("INBOX", readonly=True)
+            if int(exists) >= count or time.monotonic() > end:
+                return [imap.fetch(str(number), "(BODY.PEEK[])")[1][0][1] for number in range(1, int(exists) + 1)]
+        time.sleep(0.1)
+
+
+def there_and_back(here, there):
+    sent = []
+    for name, send in (("Python", send_python), ("curl", send_curl), ("swaks", send_swaks)):
+        for port, implicit in (("submissions", True), ("submission", False)):
+            data = message(f"{name} {port}", "alice@here.test", "bob@there.test")
+            try:
+                send(here, here.port[port], data, implicit)
+                check(f"{name} sends through {port}", True)
+                sent.append((f"{name} {port}", data))
+            except Exception as error:
+                check(f"{name} sends through {port}", False, str(error))
+    found = inbox(there, "bob", len(sent))
+    check(f"imaplib finds {len(sent)} messages on the other side", len(found) == len(sent), str(len(found)))
+    for name, data in sent:
+        # swaks ends its data with one line end more or less, by its version.
+        strip = bytes.rstrip if name.startswith("swaks") else lambda data: data
+        subject = b"Subject: " + name.encode() + b"\r\n"
+        matching = [body for body in found if subject in body]
+        why = same_below_trace(strip(matching[0]), strip(data)) if matching else "absent"
+        check(f"the message of {name} is byte-identical", not why and len(matching) == 1, why)
+    first = found[0].decode(errors="replace")
+    check("it went over TLS", "with ESMTPS id" in first.split("by mx.here.test")[0], first[:600])
+    user = ["-u", f"bob@there.test:{PASSWORD}"]
+    by_curl = run(["curl", "-sS", "-k", *user, f"imaps://{there.address}:{there.port['imaps']}/INBOX;MAILINDEX=1"])
+    check("curl reads the same", by_curl == found[0])
+    check("mbsync reads the same", sorted(by_mbsync(there)) == sorted(body.replace(b"\r\n", b"\n") for body in found))
+    return len(found)
+
+
+def by_mbsync(server):
+    certificate = os.path.join(server.folder, "cert.pem")
+    with open(certificate, "w") as file:
+        file.write(ssl.get_server_certificate((server.address, server.port["imaps"])))
+    mails = os.path.join(server.folder, "maildir")
+    os.makedirs(mails, exist_ok=True)
+    config = os.path.join(server.folder, "mbsyncrc")
+    with open(config, "w") as file:
+        file.write(
+            f'IMAPAccount a\nHost {server.address}\nPort {server.port["imaps"]}\nUser bob@there.test\nPass "{PASSWORD}"\n'
+            f"SSLType IMAPS\nCertificateFile {certificate}\nSystemCertificates no\nAuthMechs LOGIN\n\n"
+            f"IMAPStore far\nAccount a\n\nMaildirStore near\nPath {mails}/\nInbox {mails}/INBOX\n\n"
+            f"Channel c\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nSync Pull\nSyncState {mails}/state-\n"
+        )
+    run(["mbsync", "-c", config, "-a"])
+    found = []
+    for path in glob.glob(os.path.join(mails, "INBOX", "*", "*")):
+        with open(path, "rb") as file:
+            found.append(b"".join(line for line in file.readlines() if not line.startswith(b"X-TUID:")))
+    return found
+
+
+FATES = {
+    # recipient: (Status of its report, what stands in the reply), or None when there is none
+    "bob@here.test": None,
+    "alice@there.test": None,
+    "nobody@there.test": ("5.1.1", "550"),
+    "x@refusing.test": ("5.7.1", "not today"),
+    "y@later.test": None,
+    "n@nomail.test": ("5.1.10", ""),
+    "z@nowhere.test": ("5.", ""),
+}
+
+
+def fates(here, there, later, refusing):
+    data = message("every fate", "alice@here.test", "many@here.test")
+    send_python(here, here.port["submissions"], data, True, ",".join(FATES))
+    check("the local recipient has it", any(b"Subject: every fate" in body for body in inbox(here, "bob", 1)))
+    check("the remote one has it", any(b"Subject: every fate" in body for body in inbox(there, "alice", 1)))
+    end = time.monotonic() + 30
+    while b"." not in later.lines and time.monotonic() < end:
+        time.sleep(0.1)
+    check("the one that was refused at first has it in the end", b"." in later.lines and later.lines.count(b".") == 1)
+    text = b"\r\n".join(line[1:] if line.startswith(b".") else line for line in later.lines[: later.lines.index(b".")]) + b"\r\n"
+    why = same_below_trace(text, data)
+    check("byte-identical, with its dots", not why, why)
+    expected = {address for address, fate in FATES.items() if fate}
+    reports, reported = [], {}
+    end = time.monotonic() + 30
+    while set(reported) != expected and time.monotonic() < end:
+        reports = inbox(here, "alice", len(reports) + 1, 3)
+        reported = {}
+        for report in reports:
+            for address, fields in recipients_of(report):
+                reported.setdefault(address, []).append(fields)
+    for address, fate in FATES.items():
+        if fate is None:
+            check(f"no report about {address}", address not in reported, str(reported.get(address)))
+            continue
+        fields = reported.get(address, [])
+        right = len(fields) == 1 and fields[0]["Action"] == "failed" and fields[0]["Status"].startswith(fate[0])
+        check(f"one report about {address}: {fate[0]}", right and fate[1] in fields[0].get("Diagnostic-Code", ""), str(fields))
+    for report in reports:
+        parsed = email.message_from_bytes(report, policy=email.policy.default)
+        kinds = [part.get_content_type() for part in parsed.iter_parts()]
+        check("a report is a multipart/report of three parts", parsed.get_content_type() == "multipart/report" and len(kinds) == 3, str(kinds))
+        check("to the sender, from the null path, marked as automatic", parsed["Return-Path"] == "<>" and parsed["Auto-Submitted"] == "auto-replied")
+        original = parsed.get_payload()[2].as_string()
+        check("with the original's header", "every fate" in original, original[:300])
+    check("refused mail was offered once", refusing.lines == [], str(refusing.lines[:2]))
+
+
+def recipients_of(report):
+    """What a report says of each recipient (RFC 3464 §2.3)."""
+    parsed = email.message_from_bytes(report)
+    for part in parsed.walk():
+        if part.get_content_type() == "message/delivery-status":
+            for block in part.get_payload()[1:]:
+                yield block["Final-Recipient"].split(";")[1].strip(), block
+
+
+def across_a_kill(here, dns):
+    """What waits survives kill -9, and goes when the other side is there."""
+    data = message("waits for the other side", "alice@here.test", "late@slow.test")
+    send_python(here, here.port["submissions"], data, True, "late@slow.test")
+    time.sleep(1.5)
+    here.kill()
+    here.start()
+    listed = here.cli("queue", "list", "--json")
+    waiting = [json.loads(line) for line in listed.splitlines()]
+    check("it is in the queue after kill -9", [one["recipients"][0]["address"] for one in waiting] == ["late@slow.test"], listed)
+    check("mailq shows it", "late@slow.test" in here.cli("queue", "list") and "in 1 Request." in here.cli("queue", "list"), here.cli("queue", "list"))
+    slow = Rude("127.0.0.5", {})
+    here.cli("queue", "retry", "all")
+    end = time.monotonic() + 30
+    while b"." not in slow.lines and time.monotonic() < end:
+        time.sleep(0.1)
+    check("and delivered once the server is there", slow.lines.count(b".") == 1)
+    time.sleep(0.3)
+    check("then the queue is empty", here.cli("queue", "list", "--json") == "", here.cli("queue", "list"))
+
+
+def main():
+    zone = {
+        "there.test": {"MX": ["10 mx.there.test"]},
+        "mx.there.test": {"A": ["127.0.0.2"]},
+        "here.test": {"MX": ["10 mx.here.test"]},
+        "mx.here.test": {"A": ["127.0.0.1"]},
+        "refusing.test": {"MX": ["10 mx.refusing.test"]},
+        "mx.refusing.test": {"A": ["127.0.0.3"]},
+        "later.test": {"A": ["127.0.0.4"]},
+        "nomail.test": {"MX": ["0 ."]},
+        "slow.test": {"A": ["127.0.0.5"]},
+    }
+    later = Rude("127.0.0.4", {"RCPT": ["451 4.3.2 come back later", "250 2.1.5 OK"]})
+    refusing = Rude("127.0.0.3", {"RCPT": ["550 5.7.1 not today"]})
+    with Dns(zone) as dns:
+        tables = DELIVERY.format(dns=dns.server, port=PORT)
+        with Server(tables=tables, ports={"smtp": PORT}) as here, Server(
+            domain="there.test", address="127.0.0.2", tables=tables, ports={"smtp": PORT}
+        ) as there:
+            there_and_back(here, there)
+            fates(here, there, later, refusing)
+            across_a_kill(here, dns)
+    finish()
+
+
+if __name__ == "__main__":
+    need("curl", "swaks", "mbsync")
+    main()
