@@ -266,16 +266,19 @@ impl World {
         }
     }
 
+    /// Whether a part of a checkpoint has been asked for and not performed.
+    pub(super) fn in_checkpoint(&self) -> bool {
+        let part = |waiting: &Waiting| !matches!(waiting.op, DiskOp::FreeSpace);
+        let lane = self.lanes.get(&Lane::Checkpoint);
+        self.state == State::Running && lane.is_some_and(|lane| lane.iter().any(part))
+    }
+
     /// Forgets the process, power or not, and begins a new one on what the disk has.
     pub(super) fn restart(&mut self, power_loss: Option<&mut Rng>) {
         self.counters.between_write_and_sync += u64::from(self.ring_written && !self.ring_synced);
         self.counters.between_sync_and_reply += u64::from(self.ring_synced);
         self.counters.in_recovery += u64::from(self.state == State::Starting);
-        let checkpoint = self.lanes.get(&Lane::Checkpoint).is_some_and(|lane| {
-            let part = |op: &DiskOp| !matches!(op, DiskOp::FreeSpace);
-            lane.iter().any(|waiting| part(&waiting.op))
-        });
-        self.counters.in_checkpoint += u64::from(checkpoint && self.state == State::Running);
+        self.counters.in_checkpoint += u64::from(self.in_checkpoint());
         match power_loss {
             Some(rng) => {
                 self.counters.power_losses += 1;
