@@ -153,6 +153,16 @@ class Session:
             pass
         return line
 
+    def append(self, tag, box, data):
+        """An APPEND's tagged line."""
+        self.say(f"{tag} APPEND {box} {{{len(data)}}}")
+        while not self.line().startswith("+"):
+            pass
+        self.say(data + b"\r\n")
+        while not (line := self.line()).startswith(tag + " "):
+            pass
+        return line
+
 
 def smtp_load(server, number, operations, rounds):
     session = Session(server.port["smtp"])
@@ -186,12 +196,7 @@ def imap_load(server, number, operations, rounds):
             tag, token = f"T{number}q{turn}{kind[:2]}", f"tok{kind}{number}q{turn}x"
             if kind == "APPEND":
                 data = message(token, body=f"{token} body\r\n")
-                session.say(f"{tag} APPEND {box} {{{len(data)}}}")
-                while not session.line().startswith("+"):
-                    pass
-                session.say(data + b"\r\n")
-                while not (line := session.line()).startswith(tag + " "):
-                    pass
+                line = session.append(tag, box, data)
                 request = f"{token} body"
             elif kind == "STORE":
                 line = session.command(tag, f"STORE * +FLAGS ({token})")
@@ -207,12 +212,7 @@ def imap_load(server, number, operations, rounds):
             else:
                 if turn % 2:
                     continue
-                session.say(f"{tag}a APPEND {box} {{5}}")
-                while not session.line().startswith("+"):
-                    pass
-                session.say(b"x\r\n\r\n\r\n")
-                while not session.line().startswith(f"{tag}a "):
-                    pass
+                session.append(tag + "a", box, b"x: y\r\n\r\n")
                 session.command(tag + "d", "STORE * +FLAGS.SILENT (\\Deleted)")
                 line = session.command(tag, "EXPUNGE")
                 request, token = tag, None
@@ -247,6 +247,7 @@ def expunge_alone(server, operations):
     session.command("l", f'LOGIN bob@here.test "{PASSWORD}"')
     session.command("s", f"SELECT {BOXES[0]}")
     for turn in range(3):
+        session.append(f"A{turn}a", BOXES[0], b"x: y\r\n\r\n")
         if not session.command(f"A{turn}d", "STORE 1 +FLAGS.SILENT (\\Deleted)").startswith(f"A{turn}d OK"):
             break
         if session.command(f"A{turn}x", "EXPUNGE").startswith(f"A{turn}x OK"):
