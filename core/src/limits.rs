@@ -257,8 +257,10 @@ pub const IMAP_AUTOLOGOUT: Duration = Duration::from_secs(35 * 60);
 pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// `* OK Still here` in IDLE (`conventions.md` §10: NAT, mobile networks).
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
-/// Protocol errors in a row after which the session is closed (S64).
+/// Protocol errors in a row after which the session of a stranger is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// The same after login: clients try extensions that we do not have, but a client that says nothing else is broken.
+pub const IMAP_ERRORS_LOGGED_IN: u32 = 20;
 /// Time for the last words to a client before its session ends; a client that reads takes them at once.
 pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
 /// Octets of further commands that are read while one is being executed (pipelining).

@@ -45,11 +45,15 @@ impl Session {
         Step::Again
     }
 
-    /// A protocol error: BAD; the third in a row ends the session (S64).
+    /// A protocol error: BAD. Three in a row end the session of a stranger (S64); who has logged in may try what we do not know.
     pub(super) fn bad(&mut self, tag: Option<&Tag>, text: &str) {
         response::status(tag, Condition::Bad, None, text, self.out.end());
         self.errors += 1;
-        if self.errors >= limits::IMAP_ERRORS_IN_A_ROW {
+        let most = match self.account {
+            None => limits::IMAP_ERRORS_IN_A_ROW,
+            Some(_) => limits::IMAP_ERRORS_LOGGED_IN,
+        };
+        if self.errors >= most {
             self.bye(Reason::NotOurProtocol, "Too many protocol errors");
         }
     }
