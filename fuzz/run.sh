@@ -16,6 +16,7 @@ for target in $targets; do
   case $target in
     imap_*) options+=(-dict=dictionaries/imap.dict) ;;
     smtp_*) options+=(-dict=dictionaries/smtp.dict) ;;
+    setup_*) options+=(-dict=dictionaries/xml.dict) ;;
     message_*) options+=(-dict=dictionaries/message.dict) ;;
   esac
   echo "=== $target, $seconds s"

@@ -10,6 +10,7 @@ use pillarbox_core::delivery::dsn::Ours;
 use pillarbox_core::limits;
 use pillarbox_core::store::committer::Settings;
 use pillarbox_core::store::committer::ask::QueueEvent;
+use pillarbox_core::store::queue::QueuedMessage;
 use pillarbox_core::store::request::{NewMailbox, Reply, Request};
 use pillarbox_core::store::{MailboxId, MailboxName, SpecialUse};
 
@@ -174,6 +175,23 @@ impl<E: Env> Server<E> {
         &self.dispatch
     }
 
+    /// Every message in the queue, by age.
+    pub async fn queue(&self) -> Vec<Arc<QueuedMessage>> {
+        match self.shared.store.submit(Request::Queue).await {
+            Reply::Queue(messages) => messages,
+            Reply::Done
+            | Reply::Refused(_)
+            | Reply::Placed { .. }
+            | Reply::Flagged { .. }
+            | Reply::Expunged { .. }
+            | Reply::Mailboxes(_)
+            | Reply::Selected(_)
+            | Reply::Tree(_)
+            | Reply::Transferred(_)
+            | Reply::Changed { .. } => Vec::new(), // the store is stopping
+        }
+    }
+
     /// The accounts.
     pub fn accounts(&self) -> &Accounts<E> {
         &self.shared.accounts
@@ -317,6 +335,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
+            | Reply::Tree(_)
+            | Reply::Transferred(_)
             | Reply::Changed { .. }
             | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }

@@ -241,6 +241,12 @@ pub const IMAP_HEADER_FIELDS: usize = 1024;
 pub const IMAP_MAILBOX_NAME: usize = 1024;
 /// Levels of a mailbox name (S42).
 pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Patterns of one extended LIST.
+pub const IMAP_LIST_PATTERNS: usize = 64;
+/// Names and values of one ID (RFC 2971 §3.3).
+pub const IMAP_ID_PAIRS: usize = 30;
+/// Capabilities of one ENABLE.
+pub const IMAP_ENABLE: usize = 64;
 /// Octets of a keyword.
 pub const IMAP_KEYWORD: usize = 128;
 /// Octets up to which a string is sent quoted; longer ones go as literals.
@@ -275,6 +281,8 @@ pub const SEARCH_DEPTH: usize = 1000;
 pub const SEARCH_TEXTS: usize = 128;
 /// Keys times messages that a session looks at before it lets others run (S38).
 pub const SEARCH_SLICE: usize = 1024 * 1024;
+/// Messages that a search holds while those before them are read.
+pub const SEARCH_HELD: usize = 4096;
 /// Octets of the messages in one run (`Ask::Match`), unless one message alone is larger.
 pub const SEARCH_RUN: u64 = 16 * 1024 * 1024;
 /// Body ranges in one run (`Ask::OpenBodies`).
@@ -319,6 +327,12 @@ pub const INLINE_BODY: u64 = 256 * 1024;
 pub const RECORD: usize = 1024 * 1024;
 /// Keywords of a mailbox (S70).
 pub const KEYWORDS: usize = 64;
+/// Mailboxes of an account: a committed change of the tree writes all their names anew for its readers.
+pub const MAILBOXES: usize = 8192;
+/// Subscribed names of an account; they may name mailboxes that are gone.
+pub const SUBSCRIPTIONS: usize = 16_384;
+/// Messages of an account that COPY may make: rows are in memory, and a copy costs its owner nothing.
+pub const COPIED_MESSAGES: u64 = 4_000_000;
 /// Changes of a mailbox that are kept for sessions to pull; an older session compares versions instead.
 pub const CHANGES_KEPT: usize = 1024;
 /// UIDs in all changes kept of a mailbox.

@@ -1,14 +1,20 @@
 //! Oracles of the fuzz targets: what must hold of any bytes. Each target calls one function of this crate.
 
+mod dns;
 mod imap;
 mod journal;
 mod message;
+mod search;
+mod setup;
 mod smtp;
 mod smtp_client;
 
+pub use dns::dns_answer;
 pub use imap::{imap_command, imap_frame};
 pub use journal::journal_scan;
 pub use message::{message_header, message_mime};
+pub use search::message_search;
+pub use setup::setup_autodiscover;
 pub use smtp::{smtp_command, smtp_data};
 pub use smtp_client::smtp_client;
 

@@ -2,6 +2,8 @@
 
 use pillarbox_core::smtp::command::{Command, parse};
 use pillarbox_core::smtp::dot::DotDecoder;
+use pillarbox_core::smtp::parameter::{MailParameters, RcptParameters};
+use pillarbox_core::store::queue::Notify;
 
 use crate::{pieces, steered};
 
@@ -25,15 +27,9 @@ pub fn smtp_command(line: &[u8]) {
 fn write(command: &Command) -> Vec<u8> {
     let text = match command {
         Command::Hello { extended, name } => format!("{} {name}", if *extended { "EHLO" } else { "HELO" }),
-        Command::Mail { path, parameters } => {
-            let eight_bit = if parameters.eight_bit { "8BITMIME" } else { "7BIT" };
-            let auth = if parameters.auth { " AUTH=<>" } else { "" };
-            match parameters.any {
-                true => format!("MAIL FROM:{path} SIZE={} BODY={eight_bit}{auth}", parameters.size),
-                false => format!("MAIL FROM:{path}"),
-            }
-        }
-        Command::Rcpt { path } => format!("RCPT TO:{path}"),
+        Command::Mail { path, parameters } => format!("MAIL FROM:{path}{}", of_mail(parameters)),
+        Command::Rcpt { path, parameters } => format!("RCPT TO:{path}{}", of_rcpt(parameters)),
+        Command::Bdat { size, last } => format!("BDAT {size}{}", if *last { " LAST" } else { "" }),
         Command::Data => "DATA".into(),
         Command::Rset => "RSET".into(),
         Command::Noop => "NOOP".into(),
@@ -47,6 +43,47 @@ fn write(command: &Command) -> Vec<u8> {
         },
     };
     text.into_bytes()
+}
+
+fn of_mail(parameters: &MailParameters) -> String {
+    if !parameters.any {
+        return String::new();
+    }
+    let eight_bit = if parameters.eight_bit { "8BITMIME" } else { "7BIT" };
+    let mut text = format!(" SIZE={} BODY={eight_bit}", parameters.size);
+    if parameters.utf8 {
+        text.push_str(" SMTPUTF8");
+    }
+    if parameters.auth {
+        text.push_str(" AUTH=<>");
+    }
+    if let Some(full) = parameters.ret_full {
+        text.push_str(if full { " RET=FULL" } else { " RET=HDRS" });
+    }
+    if let Some(id) = &parameters.envelope_id {
+        text.push_str(&format!(" ENVID={}", xtext(id)));
+    }
+    text
+}
+
+fn of_rcpt(parameters: &RcptParameters) -> String {
+    let mut text = String::new();
+    if let Some(notify) = parameters.notify {
+        let wanted = [(Notify::SUCCESS, "SUCCESS"), (Notify::FAILURE, "FAILURE"), (Notify::DELAY, "DELAY")];
+        let words: Vec<&str> = wanted.iter().filter(|(one, _)| notify.contains(*one)).map(|(_, word)| *word).collect();
+        let value = if words.is_empty() { "NEVER".into() } else { words.join(",") };
+        text.push_str(&format!(" NOTIFY={value}"));
+    }
+    if let Some((kind, address)) = parameters.original.as_ref().and_then(|original| original.split_once(';')) {
+        text.push_str(&format!(" ORCPT={kind};{}", xtext(address)));
+    }
+    text
+}
+
+/// The shortest xtext of a value (RFC 3461 §4).
+fn xtext(value: &str) -> String {
+    let hex = |c: char| matches!(c, ' ' | '+' | '=');
+    value.chars().map(|c| if hex(c) { format!("+{:02X}", u32::from(c)) } else { c.into() }).collect()
 }
 
 /// What a decoder made of the bytes: body, a bare CR or LF, a NUL, octets behind the end; `None`: no end has come.

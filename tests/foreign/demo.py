@@ -44,7 +44,7 @@ def main():
                 with open(output) as file:
                     text = file.read()
             check("demo prints and stays", process.poll() is None and text, text[-500:])
-            for port in (25, 143, 465, 587, 993):
+            for port in (25, 80, 143, 443, 465, 587, 993):
                 check(f"it names port {base + port}", str(base + port) in text)
             for word in ("alice@demo.test", "bob@demo.test"):
                 check(f"it names {word}", word in text)

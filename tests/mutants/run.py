@@ -3,8 +3,10 @@
 
     python3 tests/mutants/run.py imap [NAME...]
     python3 tests/mutants/run.py smtp [NAME...]
+    python3 tests/mutants/run.py smtp_client [NAME...]
+    python3 tests/mutants/run.py delivery [NAME...]
 
-The SMTP session's faults must be caught by its scripts alone.
+The faults of the SMTP sessions must be caught by their scripts alone.
 """
 import os
 import pathlib
@@ -16,6 +18,8 @@ import tempfile
 TESTS = {
     "imap": ["--test", "scripts_imap", "--test", "imap_session"],
     "smtp": ["--test", "scripts_smtp"],
+    "smtp_client": ["--test", "scripts_smtp_client"],
+    "delivery": ["--test", "scripts_scheduler"],
 }
 
 

@@ -88,6 +88,7 @@ impl Post for Made {
             .sleep_until(self.env.now().instant.after(Duration::from_secs(1)))
             .await;
         match &*server {
+            "mx.hanging.test" => std::future::pending().await,
             "mx.dead.test" => return Err(reply(451, [4, 4, 1], "no answer", &server)),
             "mx.panic.test" => panic!("a panic in a delivery"),
             _ => {}
@@ -274,9 +275,15 @@ fn the_host_does_what_the_machine_asks() {
 
         // The end waits for what is being sent.
         dispatch.entered(message(&env, 5, "alice@one.test", &["bob@two.test"]));
+        dispatch.entered(message(&env, 6, "alice@one.test", &["x@hanging.test"]));
         pass(&env, Duration::from_millis(1001)).await;
+        let begun = env.now().instant;
         dispatch.shutdown();
         dispatch.ended().await;
+        assert!(
+            env.now().instant.since(begun) < Duration::from_secs(1),
+            "it waits for nobody who does not answer"
+        );
         let last = journal.take();
         assert!(last.contains(&"commit 5/0 relayed".into()), "{last:?}");
         assert_eq!(dispatch.operate(Which::All, Operation::Cancel).await, None);

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::AsyncWriteExt;
 use pillarbox::env::{Alpn, Env};
 use pillarbox::hosts::sessions::Sessions;
-use pillarbox::hosts::smtp_client::{Outbound, TransactionSource, deliver};
+use pillarbox::hosts::smtp_client::{MessageBody, Outbound, TransactionSource, deliver};
 use pillarbox_core::address::{Domain, Mailbox, ReversePath};
 use pillarbox_core::delivery::{Destination, Hop, Plan};
 use pillarbox_core::limits;
@@ -53,12 +55,46 @@ impl Outbox {
     }
 }
 
+/// A message in pieces whose ends are nobody else's.
+struct Pieces {
+    message: Vec<u8>,
+    at: usize,
+    chunk: Range<usize>,
+    unreadable_from: u64,
+    waited: bool,
+}
+
+impl MessageBody for Pieces {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        // As a disk does: later, and nothing is held meanwhile.
+        self.waited = !self.waited;
+        if self.waited {
+            self.chunk = 0..0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.at as u64 >= self.unreadable_from {
+            return Poll::Ready(Err(BodyError::Unreadable));
+        }
+        assert!(self.at < self.message.len(), "no more than there is is read");
+        self.chunk = self.at..(self.at + 99_999).min(self.message.len());
+        self.at = self.chunk.end;
+        Poll::Ready(Ok(()))
+    }
+
+    fn chunk(&self) -> &[u8] {
+        &self.message[self.chunk.clone()]
+    }
+}
+
 fn words(said: &Said) -> String {
     let [class, subject, detail] = said.status;
     format!("{} {class}.{subject}.{detail} {}", said.code, said.text)
 }
 
 impl TransactionSource for Outbox {
+    type Body = Pieces;
+
     async fn next(&self) -> Option<Arc<Transaction>> {
         let mut handed = self.handed.lock().unwrap();
         let message = self.messages.get(*handed)?;
@@ -90,13 +126,14 @@ impl TransactionSource for Outbox {
         self.reports.lock().unwrap().push(word);
     }
 
-    async fn read(&self, id: QueueId, start: u64, len: usize) -> Result<Vec<u8>, BodyError> {
-        if self.unreadable_from.is_some_and(|from| start >= from) {
-            return Err(BodyError::Unreadable);
-        }
-        // In pieces smaller than what is asked for.
-        let piece = &self.messages[id.0 as usize - 1][start as usize..][..len];
-        Ok(piece[..len.min(100_000)].to_vec())
+    fn open(&self, id: QueueId) -> Result<Pieces, BodyError> {
+        Ok(Pieces {
+            message: self.messages[id.0 as usize - 1].clone(),
+            at: 0,
+            chunk: 0..0,
+            unreadable_from: self.unreadable_from.unwrap_or(u64::MAX),
+            waited: false,
+        })
     }
 
     async fn unusable(&self, said: Arc<Said>) {

@@ -18,7 +18,9 @@ use crate::server::Bound;
 
 const DOMAIN: &str = "demo.test";
 /// What becomes of mail for others: the one place that says it.
-const OUTBOUND: &str = "Nothing leaves this machine: in this version mail for other domains is refused.";
+const OUTBOUND: &str = "Nothing leaves this machine: mail for other domains waits in the queue.";
+/// Where nothing listens: all mail for others is to go there, so it waits, and no name is even looked up.
+const NOWHERE: &str = "127.0.0.1:1";
 const PEOPLE: [&str; 2] = ["alice@demo.test", "bob@demo.test"];
 
 /// Run a whole server on this machine, with two accounts, to try it
@@ -115,7 +117,7 @@ impl Drop for Folder {
 fn configuration(folder: &Path, base: PortBase, warnings: &mut String) -> Result<Config, Failure> {
     let mut text = format!(
         "hostname = \"mx.{DOMAIN}\"\ndata_dir = {:?}\npostmaster = \"{}\"\n\n[[domain]]\nname = \"{DOMAIN}\"\n\n\
-         [store]\nring = \"32M\"\n",
+         [store]\nring = \"32M\"\n\n[delivery]\nsmarthost = \"{NOWHERE}\"\n",
         folder.join("data").display().to_string(),
         PEOPLE[0]
     );

@@ -60,11 +60,11 @@ impl DnsArguments {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.action {
             Action::Records { domain, config, json } => {
-                let records = records(&config, &domain)?;
-                print(&if json {
-                    as_json(&records)
-                } else {
-                    dns_records::zone_text(&records)
+                let (config, domain) = ours(&config, &domain)?;
+                let records = dns_records::records(&publisher(&config), &domain);
+                print(&match json {
+                    true => as_json(&records),
+                    false => dns_records::zone_text(&records) + &to_forward(&config, &domain),
                 })
             }
             Action::Check { .. } => Err(Failure::new(
@@ -75,7 +75,8 @@ impl DnsArguments {
     }
 }
 
-fn records(config: &ConfigFile, domain: &str) -> Result<Vec<DnsRecord>, Failure> {
+/// The configuration, and a domain of it.
+fn ours(config: &ConfigFile, domain: &str) -> Result<(Config, Domain), Failure> {
     let config = load(config)?.config()?;
     let ours = Domain::parse(domain.strip_suffix('.').unwrap_or(domain), true).ok();
     let ours = ours.filter(|domain| config.domains.contains(domain)).ok_or_else(|| {
@@ -83,7 +84,26 @@ fn records(config: &ConfigFile, domain: &str) -> Result<Vec<DnsRecord>, Failure>
         let text = format!("{domain:?} is not in the configuration, which has {}", names.join(", "));
         Failure::new(Exit::BadData, text)
     })?;
-    Ok(dns_records::records(&publisher(&config), &ours))
+    Ok((config, ours))
+}
+
+/// What another web server of this machine is to forward to us: it has the ports, our listeners are on loopback.
+fn to_forward(config: &Config, domain: &Domain) -> String {
+    let planned = setup::planned(config);
+    let mut behind = planned
+        .iter()
+        .filter(|bound| bound.protocol.is_web() && bound.address.ip().is_loopback());
+    let Some(bound) = behind.next().filter(|_| setup::services(config, &planned).web().is_some()) else {
+        return String::new();
+    };
+    format!(
+        "\n; The web server of this machine forwards to {} ({}), with the Host field as it came:\n\
+         ;   all of autoconfig.{domain} and autodiscover.{domain}\n\
+         ;   /.well-known/autoconfig/ and /autodiscover/ of {domain} and {}\n",
+        bound.address,
+        bound.protocol.name(),
+        config.hostname
+    )
 }
 
 fn publisher(config: &Config) -> Publisher {

@@ -16,6 +16,7 @@ mod dns;
 mod load;
 mod log;
 mod owner;
+mod queue;
 mod secret;
 mod serve;
 mod systemd;
@@ -53,6 +54,8 @@ enum Command {
     Account(account::AccountArguments),
     /// Add, remove and list addresses that lead to others
     Alias(alias::AliasArguments),
+    /// Show what waits for other servers, and what is to be done with it
+    Queue(queue::QueueArguments),
     /// Print the DNS records that a domain publishes
     Dns(dns::DnsArguments),
 }
@@ -107,6 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Account(account) => account.run(),
         Command::Alias(alias) => alias.run(),
+        Command::Queue(queue) => queue.run(),
         Command::Dns(dns) => dns.run(),
     };
     match outcome {

@@ -5,7 +5,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::load::{self, Loaded};
 use super::log::LogFile;
-use super::{ConfigFile, Exit, Failure, certificate, secret, systemd};
+use super::{ConfigFile, Exit, Failure, certificate, queue, secret, systemd};
 use crate::accounts::AccountsError;
 use crate::config::{Config, not_listening};
 use crate::control::{self, Request};
@@ -37,7 +37,7 @@ pub(super) struct Serve {
 enum Event {
     Stop,
     Reload,
-    Control(Request, std::sync::mpsc::Sender<Result<(), String>>),
+    Control(Request, std::sync::mpsc::Sender<Result<String, String>>),
 }
 
 impl Serve {
@@ -120,8 +120,8 @@ pub(super) fn run(
             match event {
                 Event::Stop => break,
                 Event::Reload => running.reload(&server).await,
-                Event::Control(Request::ReloadAccounts, reply) => {
-                    let outcome = server.reload_accounts().await.map_err(|error| error.to_string());
+                Event::Control(request, reply) => {
+                    let outcome = obey(&server, request).await;
                     // The command may have given up.
                     let _ = reply.send(outcome);
                 }
@@ -156,8 +156,30 @@ fn server_tls(config: &Config) -> Result<TlsServer, Failure> {
         .map_err(|error| Failure::new(Exit::Configuration, format!("tls.certificate, tls.key: {error}")))
 }
 
+/// Does what a command asks, and what it is told.
+async fn obey(server: &Server<OsEnv>, request: Request) -> Result<String, String> {
+    match request {
+        Request::ReloadAccounts => {
+            server.reload_accounts().await.map_err(|error| error.to_string())?;
+            Ok(String::new())
+        }
+        Request::ListQueue(form) => Ok(queue::list(&server.queue().await, form)),
+        Request::ShowQueued(form, message) => {
+            let all = server.queue().await;
+            let one = all.iter().find(|one| *one.entered.message == *message);
+            one.map(|one| queue::show(one, form))
+                .ok_or_else(|| format!("there is no message {message} in the queue"))
+        }
+        Request::Operate(operation, which) => {
+            let rows = server.dispatch().operate(which, operation).await;
+            let rows = rows.ok_or("the server is stopping")?;
+            Ok(format!("{rows}\n"))
+        }
+    }
+}
+
 /// Called on the control thread: hands a request to the main task and waits.
-fn ask(events: &Sender<Event>, request: Request) -> Result<(), String> {
+fn ask(events: &Sender<Event>, request: Request) -> Result<String, String> {
     let (reply, answered) = std::sync::mpsc::channel();
     events
         .try_send(Event::Control(request, reply))

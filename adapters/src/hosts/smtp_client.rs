@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,23 +24,46 @@ use pillarbox_core::smtp::client::ask::{
 };
 use pillarbox_core::store::queue::{QueueId, Said};
 
+use super::body::BodyRun;
+use super::escaped;
 use super::sessions::{News, Place, Sessions};
-use super::{Boxed, escaped};
 use crate::drive::{Host, Performed, StartTls, drive};
 use crate::env::Env;
 
 /// Where a delivery's messages come from, and who is told what became of them.
 pub trait TransactionSource: Send + Sync + 'static {
+    /// How a message is read.
+    type Body: MessageBody;
     /// The next message for this plan's servers; none: the session says QUIT. Asked only when it can be sent at once. What is handed
     /// out is reported, unless the delivery itself is dropped.
     fn next(&self) -> impl Future<Output = Option<Arc<Transaction>>> + Send;
     /// What became of the message handed out last: one outcome for each recipient, in their order. Done when that is durable.
     fn report(&self, id: QueueId, results: Vec<Outcome>) -> impl Future<Output = ()> + Send;
-    /// Octets of that message (prefix ++ body) from `start` on: at least one and at most `len`, which is at most
-    /// [`limits::BODY_PIECE`] and within the message.
-    fn read(&self, id: QueueId, start: u64, len: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>> + Send;
+    /// Opens the message handed out last: all its octets (prefix ++ body), from the first on.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn open(&self, id: QueueId) -> Result<Self::Body, BodyError>;
     /// None of the plan's servers could be used: nothing was asked for. Called at most once, as the last thing.
     fn unusable(&self, said: Arc<Said>) -> impl Future<Output = ()> + Send;
+}
+
+/// A message being read: chunk by chunk, none of them empty.
+pub trait MessageBody: Send {
+    /// Reads the next chunk.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>>;
+    /// The chunk read last.
+    fn chunk(&self) -> &[u8];
+}
+
+impl<E: Env> MessageBody for BodyRun<E> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        BodyRun::poll(self, cx)
+    }
+
+    fn chunk(&self) -> &[u8] {
+        BodyRun::chunk(self)
+    }
 }
 
 /// What a delivery runs in and who it is.
@@ -187,7 +211,7 @@ async fn session<E: Env, S: TransactionSource>(
         source: source.clone(),
         server: hop.name.clone(),
         place,
-        body: None,
+        message: None,
         notes: notes.clone(),
     };
     let start_tls = StartTls::Connect {
@@ -219,30 +243,34 @@ fn note(notes: &Mutex<Notes>) -> MutexGuard<'_, Notes> {
 }
 
 /// The host of one session.
-struct ClientHost<S> {
+struct ClientHost<S: TransactionSource> {
     source: Arc<S>,
     server: Arc<str>,
     place: Place,
-    body: Option<Body>,
+    message: Option<Message<S::Body>>,
     notes: Arc<Mutex<Notes>>,
 }
 
-/// An open run of a message's octets.
-struct Body {
-    id: QueueId,
+/// A message that is read. It stays open from one run to the next, so that its checksum is followed from its first octet to its last.
+struct Message<B> {
+    body: B,
+    /// Octets of the message that were handed over.
     at: u64,
+    /// Where the open run ends.
     end: u64,
-    chunk: Vec<u8>,
-    reading: Option<Boxed<Result<Vec<u8>, BodyError>>>,
+    /// What was handed over last, within the body's chunk; the chunk's rest belongs to the next run.
+    given: Range<usize>,
+    /// Octets of the chunk. The body itself may have none while it reads the next one.
+    chunk: usize,
 }
 
 impl<S: TransactionSource> Host<Session> for ClientHost<S> {
     fn perform(&mut self, ask: Ask) -> Performed<Value> {
         let source = self.source.clone();
-        self.body = None; // an idle session owns no buffer
         match ask {
             Ask::StartTls { then } => Performed::StartTls(Box::new(move |handshake| then.answer(handshake.into()))),
             Ask::NextTransaction { then } => {
+                self.message = None; // an idle session owns no buffer
                 let notes = self.notes.clone();
                 Performed::Later(Box::pin(async move {
                     let next = source.next().await;
@@ -250,17 +278,12 @@ impl<S: TransactionSource> Host<Session> for ClientHost<S> {
                     then.answer(Next(next))
                 }))
             }
-            Ask::OpenBody { id, start, len, then } => {
-                self.body = Some(Body {
-                    id,
-                    at: start,
-                    end: start + len,
-                    chunk: Vec::new(),
-                    reading: None,
-                });
-                Performed::Now(then.answer(BodyOpened::Ready))
-            }
+            Ask::OpenBody { id, start, len, then } => Performed::Now(then.answer(match self.open(id, start, len) {
+                Ok(()) => BodyOpened::Ready,
+                Err(error) => BodyOpened::Failed(error),
+            })),
             Ask::Report { id, results, then } => {
+                self.message = None;
                 if let Some(transaction) = note(&self.notes).transaction.take() {
                     log(&self.server, &transaction, &results);
                 }
@@ -279,26 +302,15 @@ impl<S: TransactionSource> Host<Session> for ClientHost<S> {
     async fn write_body(&mut self, _: &[u8]) {} // a client is sent no bodies
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        let Some(body) = &mut self.body else {
-            return Poll::Ready(Err(BodyError::Missing));
-        };
-        let (id, at) = (body.id, body.at);
-        let len = (body.end - at).min(limits::BODY_PIECE as u64) as usize;
-        let reading = body.reading.get_or_insert_with(|| {
-            let source = self.source.clone();
-            Box::pin(async move { source.read(id, at, len).await })
-        });
-        let read = std::task::ready!(reading.as_mut().poll(cx));
-        body.reading = None;
-        let bytes = read?;
-        assert!((1..=len).contains(&bytes.len()), "a source reads what it is asked for");
-        body.at += bytes.len() as u64;
-        body.chunk = bytes;
-        Poll::Ready(Ok(()))
+        match &mut self.message {
+            Some(message) => message.poll(cx),
+            None => Poll::Ready(Err(BodyError::Missing)),
+        }
     }
 
     fn body_chunk(&self) -> &[u8] {
-        self.body.as_ref().map_or(&[], |body| &body.chunk)
+        let message = self.message.as_ref();
+        message.map_or(&[], |message| &message.body.chunk()[message.given.clone()])
     }
 
     fn poll_notice(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
@@ -309,6 +321,45 @@ impl<S: TransactionSource> Host<Session> for ClientHost<S> {
     }
 }
 
+impl<S: TransactionSource> ClientHost<S> {
+    /// Opens the next run of a message; the first run opens the message.
+    fn open(&mut self, id: QueueId, start: u64, len: u64) -> Result<(), BodyError> {
+        if start == 0 {
+            self.message = Some(Message {
+                body: self.source.open(id)?,
+                at: 0,
+                end: 0,
+                given: 0..0,
+                chunk: 0,
+            });
+        }
+        let message = self.message.as_mut().ok_or(BodyError::Missing)?;
+        assert_eq!(message.at, start, "runs follow each other");
+        message.end = start + len;
+        Ok(())
+    }
+}
+
+impl<B: MessageBody> Message<B> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        if self.given.end == self.chunk {
+            std::task::ready!(self.body.poll(cx))?;
+            self.chunk = self.body.chunk().len();
+            self.given = 0..0;
+        }
+        let from = self.given.end;
+        let rest = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+        let len = rest.min(self.chunk - from);
+        if len == 0 {
+            return Poll::Ready(Err(BodyError::Corrupt)); // it is shorter than its row says
+        }
+        self.given = from..from + len;
+        self.at += len as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What the server said. What it comes to is logged when it is durable (`scheduler`).
 fn log(server: &str, transaction: &Transaction, results: &[Outcome]) {
     let queue_id = transaction.id.0;
     for (recipient, outcome) in transaction.recipients.iter().zip(results) {
@@ -317,9 +368,9 @@ fn log(server: &str, transaction: &Transaction, results: &[Outcome]) {
         let [class, subject, detail] = said.status;
         let (code, status, said) = (said.code, format!("{class}.{subject}.{detail}"), &*said.text);
         match outcome {
-            Outcome::Relayed { .. } => tracing::info!(queue_id, recipient, server, code, status, said, "message relayed"),
-            Outcome::Deferred(_) => tracing::info!(queue_id, recipient, server, code, status, said, "message deferred"),
-            Outcome::Failed(_) => tracing::warn!(queue_id, recipient, server, code, status, said, "message failed"),
+            Outcome::Relayed { .. } => tracing::debug!(queue_id, recipient, server, code, status, said, "taken"),
+            Outcome::Deferred(_) => tracing::debug!(queue_id, recipient, server, code, status, said, "deferred"),
+            Outcome::Failed(_) => tracing::debug!(queue_id, recipient, server, code, status, said, "refused"),
         }
     }
 }

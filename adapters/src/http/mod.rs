@@ -52,7 +52,7 @@ pub async fn serve<E: Env>(env: &E, stream: E::Stream, mut guest: Guest, site: &
         let head = match connection.next_head(&mut guest).await? {
             Next::Head(head) => head,
             Next::Bad(bad) => {
-                connection.last(&Response::of_bad(bad), false).await?;
+                connection.last(&Response::of_bad(bad), true).await?;
                 return Ok(Ended::Answered);
             }
             Next::End(ended) => return Ok(ended),

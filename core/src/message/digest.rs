@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::mime::Walker;
 use super::structure;
+use super::transfer::Encoding;
 use crate::limits;
 
 /// Envelope, structure and part table of one message, computed in one pass over its bytes.
@@ -61,7 +62,9 @@ crate::record_struct!(Part {
     header_start,
     body_start,
     body_end,
-    lines
+    lines,
+    encoding,
+    text
 });
 crate::record_enum!(PartKind { 0 => Leaf, 1 => Multipart, 2 => Message });
 
@@ -83,6 +86,10 @@ pub struct Part {
     pub body_end: u64,
     /// Lines of its body.
     pub lines: u64,
+    /// How its body is encoded; `None`: in a way that we do not know. What has parts of its own is not encoded.
+    pub encoding: Option<Encoding>,
+    /// Whether its body is text, in lines.
+    pub text: bool,
 }
 
 /// What a part is, as far as addressing goes (RFC 9051 §6.4.5.1).

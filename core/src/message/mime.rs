@@ -10,6 +10,7 @@ use memchr::memchr;
 use super::content::{Content, parse_token};
 use super::digest::{Part, PartKind};
 use super::header::unfold;
+use super::transfer::Encoding;
 use crate::limits;
 
 /// A part with the fields that describe it.
@@ -332,6 +333,8 @@ impl Walker {
             body_start: at,
             body_end: at,
             lines: 0,
+            encoding: Some(Encoding::Identity),
+            text: true,
         };
         self.parts.push(Walked {
             part,
@@ -424,6 +427,11 @@ impl Walker {
             None => None,
         };
         let embeds = self.judge_content(index, depth, body_start);
+        let walked = &mut self.parts[index];
+        walked.part.text = walked.content.as_ref().is_none_or(|content| content.is("text", "*"));
+        if walked.part.kind == PartKind::Leaf && !embeds {
+            walked.part.encoding = Encoding::of(walked.field("Content-Transfer-Encoding"));
+        }
         observer.body_begins(&self.parts[index]);
         if embeds {
             self.parts[index].part.kind = PartKind::Message;

@@ -44,6 +44,11 @@ impl Digest {
         }
     }
 
+    /// The part whose body a path names; `None`: there is none, or the path is empty and names the message.
+    pub fn body_of(&self, path: &[u32]) -> Option<&Part> {
+        self.part(path).flatten()
+    }
+
     /// The part of a path; `Some(None)` for the message itself.
     fn part(&self, path: &[u32]) -> Option<Option<&Part>> {
         let Some((first, rest)) = path.split_first() else {

@@ -112,6 +112,25 @@ impl Decoder {
     }
 }
 
+/// The fold that gives text its line ends: an LF without its CR gets one (RFC 9051 §7.5.2, BINARY).
+#[derive(Debug, Clone, Default)]
+pub struct LineEnds {
+    cr: bool,
+}
+
+impl LineEnds {
+    /// Takes more octets and appends them with their line ends.
+    pub fn update(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+        for octet in octets {
+            if *octet == b'\n' && !self.cr {
+                out.push(b'\r');
+            }
+            out.push(*octet);
+            self.cr = *octet == b'\r';
+        }
+    }
+}
+
 fn base64_digit(octet: u8, word: &mut u32, digits: &mut u8, out: &mut Vec<u8>) {
     if octet == b'=' {
         return base64_flush(word, digits, out);
@@ -254,6 +273,17 @@ mod tests {
             ("====", ""),
         ] {
             assert_eq!(decoded(Encoding::Base64, text.as_bytes(), 1), plain.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_end_in_crlf() {
+        for piece in [1, 2, 20] {
+            let (mut ends, mut out) = (LineEnds::default(), Vec::new());
+            b"a\nb\r\nc\rd\n\n"
+                .chunks(piece)
+                .for_each(|piece| ends.update(piece, &mut out));
+            assert_eq!(out, b"a\r\nb\r\nc\rd\r\n\r\n");
         }
     }
 

@@ -53,7 +53,7 @@ pub fn parse(body: &[u8]) -> Result<Request, Refused> {
     let mut deep = 0; // levels below what we look at
     let (mut address, mut schema): (Option<String>, Option<String>) = (None, None);
     let mut asked = false;
-    while let Some(event) = reader.next().map_err(Refused::Xml)? {
+    while let Some(event) = reader.read().map_err(Refused::Xml)? {
         match (event, place) {
             (Event::Open { namespace, name }, _) => {
                 let next = place.below(name).filter(|_| deep == 0);

@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As [`XmlError`]; nothing can be read after one.
-    pub fn next(&mut self) -> Result<Option<Event<'a>>, XmlError> {
+    pub fn read(&mut self) -> Result<Option<Event<'a>>, XmlError> {
         if self.closing {
             self.closing = false;
             self.leave();

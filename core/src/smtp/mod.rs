@@ -1,4 +1,4 @@
-//! SMTP (RFC 5321): commands, replies, dot-stuffing, chunks, and the sessions.
+//! SMTP (RFC 5321): commands, replies, dot-stuffing, chunks, and the sessions of either side.
 
 pub mod chunk;
 pub mod client;

@@ -19,7 +19,7 @@ use super::{Nodes, SimEnv};
 /// The password of every account.
 pub const PASSWORD: &str = "correct horse";
 
-/// Starts a server for one domain, with the five listeners on their ports. Accounts are made when the disk has none yet.
+/// Starts a server for one domain, with all listeners on their ports. Accounts are made when the disk has none yet.
 pub fn start(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str]) {
     let text = config_text(domain, users[0]);
     let addresses: Vec<String> = users.iter().map(|user| format!("{user}@{domain}")).collect();
@@ -65,7 +65,9 @@ fn config_text(domain: &str, postmaster: &str) -> String {
     };
     let all = [
         ("smtp", 25),
+        ("http", 80),
         ("imap", 143),
+        ("https", 443),
         ("submissions", 465),
         ("submission", 587),
         ("imaps", 993),

@@ -34,7 +34,7 @@ protocol = \"smpt\"
 address = \"127.0.0.1\"
 
 [[listener]]
-protocol = \"https\"
+protocol = \"lmtp\"
 
 [auth]
 scram = \"auto\"

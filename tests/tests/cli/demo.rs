@@ -110,8 +110,8 @@ fn a_mail_goes_in_by_submission_and_out_by_imap() {
     smtp.say(&format!("AUTH PLAIN {plain}"), "235 ");
     smtp.say("MAIL FROM:<alice@demo.test>", "250 ");
     smtp.say("RCPT TO:<Bob@demo.test>", "250 ");
-    let refused = smtp.say("RCPT TO:<someone@elsewhere.test>", "5");
-    assert!(refused.starts_with("550 5.4.4"), "{refused}");
+    // It is taken, and waits: a demo sends nothing.
+    smtp.say("RCPT TO:<someone@elsewhere.test>", "250 ");
     let body = "From: alice@demo.test\r\nTo: bob@demo.test\r\nSubject: One\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\
                 Message-ID: <1@demo.test>\r\n\r\nHello Bob\r\n..dots\r\n";
     smtp.say("DATA", "354 ");

@@ -10,6 +10,7 @@ fn help_teaches() {
     insta::assert_snapshot!("help_serve", folder.shown(&["serve", "--help"], ""));
     insta::assert_snapshot!("help_check", folder.shown(&["check", "--help"], ""));
     insta::assert_snapshot!("help_account", folder.shown(&["account", "--help"], ""));
+    insta::assert_snapshot!("help_dns", folder.shown(&["dns", "--help"], ""));
     insta::assert_snapshot!("help_account_add", folder.shown(&["account", "add", "--help"], ""));
 }
 

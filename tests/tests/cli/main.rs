@@ -4,6 +4,7 @@ mod account;
 mod alias;
 mod config;
 mod demo;
+mod dns;
 mod help;
 mod serve;
 

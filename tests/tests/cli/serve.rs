@@ -112,7 +112,7 @@ fn it_tells_systemd_and_takes_a_new_file_only_when_it_is_good() {
     assert!(
         serve
             .told
-            .contains("not listening: submissions 465, submission 587, imaps 993"),
+            .contains("not listening: http 80, https 443, submissions 465, submission 587, imaps 993"),
         "{}",
         serve.told
     );

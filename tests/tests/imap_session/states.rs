@@ -6,7 +6,7 @@ use pillarbox_core::machine::Reason;
 use pillarbox_core::store::Flags;
 
 /// A command, and what is expected logged in without a mailbox, and with one.
-const COMMANDS: [(&str, &str, &str); 23] = [
+const COMMANDS: [(&str, &str, &str); 35] = [
     ("CAPABILITY", "OK", "OK"),
     ("NOOP", "OK", "OK"),
     ("CHECK", "OK", "OK"),
@@ -18,6 +18,18 @@ const COMMANDS: [(&str, &str, &str); 23] = [
     ("STATUS INBOX (MESSAGES)", "OK", "OK"),
     ("APPEND INBOX {5+}\r\na:b\r\n", "OK", "OK"),
     ("CREATE x", "NO", "NO"),
+    ("DELETE x", "NO", "NO"),
+    ("RENAME x y", "NO", "NO"),
+    ("SUBSCRIBE x", "NO", "NO"),
+    ("UNSUBSCRIBE x", "NO", "NO"),
+    ("NAMESPACE", "OK", "OK"),
+    ("ID NIL", "OK", "OK"),
+    ("ENABLE IMAP4rev2", "OK", "BAD"),
+    ("COPY 1 x", "BAD", "NO"),
+    ("UID COPY 1 x", "BAD", "NO"),
+    ("MOVE 1 x", "BAD", "NO"),
+    ("UID MOVE 1 x", "BAD", "NO"),
+    ("LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN)", "OK", "OK"),
     ("SEARCH ALL", "BAD", "OK"),
     ("UID SEARCH RETURN (SAVE) 1", "BAD", "OK"),
     ("FETCH 1 FLAGS", "BAD", "OK"),

@@ -137,7 +137,7 @@ fn records_of_a_domain() {
 fn leaves(document: &[u8]) -> Vec<(String, String)> {
     let mut reader = Reader::new(document).expect("a declaration that is taken");
     let (mut leaves, mut open) = (Vec::new(), Vec::new());
-    while let Some(event) = reader.next().expect("well-formed") {
+    while let Some(event) = reader.read().expect("well-formed") {
         match event {
             Event::Open { name, .. } => open.push((name.to_string(), String::new())),
             Event::Text(text) => open.last_mut().expect("text inside").1.push_str(&text),

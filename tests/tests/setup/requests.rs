@@ -117,7 +117,7 @@ fn error(body: &[u8]) -> Option<XmlError> {
     };
     // Every piece takes at least an octet, but for the end of an empty-element tag.
     for _ in 0..=2 * body.len() {
-        match reader.next() {
+        match reader.read() {
             Ok(Some(_)) => {}
             Ok(None) => return None,
             Err(error) => return Some(error),

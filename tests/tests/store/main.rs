@@ -12,5 +12,6 @@ mod t1;
 mod t2;
 mod t3;
 mod t5;
+mod tree;
 mod workload;
 mod world;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Request, Where};
+use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Refused, Request, Where};
+use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::{Row, Version};
 use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
 use pillarbox_core::time::UnixTime;
@@ -23,6 +24,9 @@ pub(super) struct AccountModel {
     pub(super) mod_seq: Option<u64>,
     pub(super) mailboxes: BTreeMap<MailboxId, MailboxModel>,
     pub(super) inbox: MailboxId,
+    pub(super) subscriptions: BTreeSet<MailboxName>,
+    /// The greatest UIDVALIDITY given; `None` in what a session sees.
+    pub(super) last_uid_validity: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +64,11 @@ pub(super) enum Outcome {
     },
     Expunged,
     NoSuchMailbox,
+    /// Refused for another reason, which the state gives; texts do not matter.
+    Refused(Refused),
+    Tree(Option<MailboxKey>),
+    /// Its lsn does not matter.
+    Transferred(Transferred),
 }
 
 /// A request, and the bytes of a body that lies in a file of its own.
@@ -115,10 +124,9 @@ impl Model {
                 let Some(account) = self.accounts.get_mut(&mailbox.account) else {
                     return Outcome::NoSuchMailbox;
                 };
-                let model = account
-                    .mailboxes
-                    .get_mut(&mailbox.mailbox)
-                    .expect("mailboxes are never removed");
+                let Some(model) = account.mailboxes.get_mut(&mailbox.mailbox) else {
+                    return Outcome::NoSuchMailbox;
+                };
                 let known = uids.iter().filter(|uid| model.rows.contains_key(&uid.0));
                 let is_fresh = |uid: &&Uid| unchanged_since.is_none_or(|since| model.rows[&uid.0].mod_seq <= since.0);
                 let (fresh, modified): (Vec<Uid>, Vec<Uid>) = known.partition(is_fresh);
@@ -153,10 +161,9 @@ impl Model {
                 let Some(account) = self.accounts.get_mut(&mailbox.account) else {
                     return Outcome::NoSuchMailbox;
                 };
-                let model = account
-                    .mailboxes
-                    .get_mut(&mailbox.mailbox)
-                    .expect("mailboxes are never removed");
+                let Some(model) = account.mailboxes.get_mut(&mailbox.mailbox) else {
+                    return Outcome::NoSuchMailbox;
+                };
                 let before = model.rows.len();
                 let named = |uid: &u32| uids.as_ref().is_none_or(|uids| uids.contains(&Uid(*uid)));
                 model
@@ -167,6 +174,8 @@ impl Model {
                 }
                 Outcome::Expunged
             }
+            Request::Tree { .. } => self.apply_tree(&wanted.request),
+            Request::Transfer { .. } => self.apply_transfer(&wanted.request),
             Request::ChangeQueue(changes) => {
                 self.queue.change(changes, false);
                 Outcome::Done
@@ -187,7 +196,7 @@ impl Model {
             Where::Inbox => account.inbox,
             Where::Mailbox(id) => id,
         };
-        Some(MailboxKey {
+        account.mailboxes.contains_key(&mailbox).then_some(MailboxKey {
             account: one.account,
             mailbox,
         })
@@ -197,7 +206,7 @@ impl Model {
         let key = self.key(one).expect("it was looked at");
         let account = self.accounts.get_mut(&one.account).expect("it was looked at");
         let mod_seq = next(&mut account.mod_seq);
-        let model = account.mailboxes.get_mut(&key.mailbox).expect("mailboxes are never removed");
+        let model = account.mailboxes.get_mut(&key.mailbox).expect("it was looked at");
         let uid = model.uid_next;
         model.uid_next += 1;
         model.highest_mod_seq = mod_seq;
@@ -220,7 +229,9 @@ impl Model {
     /// The same as sessions can see it.
     pub(super) fn visible(&self) -> Model {
         let mut visible = self.clone();
-        visible.accounts.values_mut().for_each(|account| account.mod_seq = None);
+        for account in visible.accounts.values_mut() {
+            (account.mod_seq, account.last_uid_validity) = (None, None);
+        }
         visible.queue = self.queue.visible();
         visible
     }
@@ -234,6 +245,10 @@ impl Model {
         }
         for (id, account) in &self.accounts {
             let Some(seen) = real.accounts.get(id) else { continue };
+            found.extend(super::tree::subscriptions_differ(account, seen));
+            for (id, extra) in seen.mailboxes.iter().filter(|(id, _)| !account.mailboxes.contains_key(id)) {
+                found.push(format!("mailbox {} ({id}) should not be there", extra.name.0));
+            }
             for (mailbox, model) in &account.mailboxes {
                 match seen.mailboxes.get(mailbox) {
                     None => found.push(format!("mailbox {} of {} is missing", model.name.0, short(id))),
@@ -251,7 +266,7 @@ fn short(id: &AccountId) -> String {
 
 impl AccountModel {
     fn new(mailboxes: &[NewMailbox], uid_validity: u32) -> AccountModel {
-        let made = mailboxes.iter().map(|new| {
+        let made = mailboxes.iter().zip(uid_validity..).map(|(new, uid_validity)| {
             let model = MailboxModel {
                 name: new.name.clone(),
                 uid_validity,
@@ -265,6 +280,8 @@ impl AccountModel {
             mod_seq: Some(1),
             mailboxes: made.collect(),
             inbox: mailboxes[0].mailbox,
+            subscriptions: mailboxes.iter().map(|new| new.name.clone()).collect(),
+            last_uid_validity: Some(uid_validity + mailboxes.len() as u32 - 1),
         }
     }
 }
@@ -311,6 +328,9 @@ impl MailboxModel {
 
     fn difference(&self, seen: &MailboxModel, at: &str) -> Vec<String> {
         let mut found = Vec::new();
+        if self.name != seen.name {
+            found.push(format!("{at}: its name is {}", seen.name.0));
+        }
         let mut number = |what: &str, must: u64, is: u64| {
             if must != is {
                 found.push(format!("{at}: {what} is {is}, must be {must}"));
@@ -340,7 +360,7 @@ impl MailboxModel {
     }
 }
 
-fn next(mod_seq: &mut Option<u64>) -> u64 {
+pub(super) fn next(mod_seq: &mut Option<u64>) -> u64 {
     let next = mod_seq.expect("a reference has the counter") + 1;
     *mod_seq = Some(next);
     next

@@ -41,7 +41,7 @@ fn first_line(text: &str) -> String {
 fn t12_every_broken_promise_is_noticed() {
     let must = some_state().visible();
     assert!(must.difference(&must).is_empty());
-    let breaks: [(&str, fn(&mut Model)); 14] = [
+    let breaks: [(&str, fn(&mut Model)); 17] = [
         ("R1: a message is lost", |model| _ = rows(model).pop_first()),
         ("R1: a byte is changed", |model| {
             let row = rows(model).values_mut().next().expect("there are rows");
@@ -64,6 +64,19 @@ fn t12_every_broken_promise_is_noticed() {
         ("R5: a flag reverts", |model| {
             let row = rows(model).values_mut().next().expect("there are rows");
             row.flags = Flags(row.flags.0 ^ Flags::SEEN.0);
+        }),
+        ("R5: a deleted mailbox comes back", |model| {
+            let twin = mailbox(model).clone();
+            let account = model.accounts.values_mut().next().expect("there are accounts");
+            account.mailboxes.insert(pillarbox_core::store::MailboxId([0xee; 16]), twin);
+        }),
+        ("R5: a rename reverts", |model| {
+            mailbox(model).name = pillarbox_core::store::MailboxName("as it was".into());
+        }),
+        ("R5: a subscription is lost", |model| {
+            for account in model.accounts.values_mut() {
+                account.subscriptions.pop_first();
+            }
         }),
         ("R5: an account is lost", |model| _ = model.accounts.pop_first()),
         ("R7: a queued message is lost", |model| _ = model.queue.messages.pop_first()),

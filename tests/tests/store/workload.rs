@@ -14,6 +14,7 @@ use pillarbox_tests::rng::Rng;
 
 use super::model::{Model, Wanted};
 use super::queue::Entered;
+use super::tree;
 
 pub(super) const ACCOUNTS: u8 = 3;
 const KEYWORDS: [&str; 4] = ["$Junk", "$Forwarded", "work", "later"];
@@ -160,15 +161,14 @@ pub(super) fn draw(rng: &mut Rng, acknowledged: &Model, pending: &Model, sizes: 
         let request = create(account(rng.below(ACCOUNTS.into()) as u8));
         return Wanted { request, big: None };
     }
+    let account = *rng.pick(&made);
+    let mailboxes: Vec<MailboxId> = pending.accounts[&account].mailboxes.keys().copied().collect();
     let key = MailboxKey {
-        account: *rng.pick(&made),
-        mailbox: MailboxId([0; 16]),
+        account,
+        mailbox: *rng.pick(&mailboxes),
     };
-    let key = MailboxKey {
-        mailbox: mailbox(key.account, rng.below(2) as u8),
-        ..key
-    };
-    match rng.below(10) {
+    match rng.below(13) {
+        10.. => tree::draw(rng, acknowledged, pending, key),
         0..=5 => place(rng, acknowledged, &made, sizes, disk, Kind::Local),
         6..=7 => flags(rng, pending, key),
         8 => deleted(rng, pending, key),
@@ -374,7 +374,7 @@ fn expunge(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Wanted {
 }
 
 /// Some UIDs, ascending; some of them may not exist.
-fn some_uids(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Arc<[Uid]> {
+pub(super) fn some_uids(rng: &mut Rng, pending: &Model, mailbox: MailboxKey) -> Arc<[Uid]> {
     let next = pending.accounts[&mailbox.account].mailboxes[&mailbox.mailbox].uid_next;
     let percent = *rng.pick(&[5, 20, 60]);
     let from = rng.below(u64::from(next) + 1) as u32;

@@ -9,6 +9,7 @@ use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
 use pillarbox_core::store::queue::QueueId;
 use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
+use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
 use pillarbox_core::time::{Instant, Now, UnixTime};
@@ -205,6 +206,8 @@ pub(super) struct World {
     pub(super) ticket: u64,
     answer: Option<Reply>,
     sessions: Vec<Session>,
+    /// Numbers given to sessions.
+    watches: u64,
     ring_written: bool,
     ring_synced: bool,
     ring_failed: bool,
@@ -244,6 +247,7 @@ impl World {
             ticket: 0,
             answer: None,
             sessions: Vec::new(),
+            watches: 0,
             ring_written: false,
             ring_synced: false,
             ring_failed: false,
@@ -543,7 +547,7 @@ impl World {
         };
         let (_, wanted) = self.open.remove(place).expect("it was found");
         if let Reply::Refused(why) = &reply
-            && *why != Refused::NoSuchMailbox
+            && matches!(why, Refused::DiskFull | Refused::Limit(_) | Refused::Stopping)
         {
             self.note(|| format!("reply {ticket} refused: {why:?}"));
             self.counters.refused += 1;
@@ -559,6 +563,19 @@ impl World {
         match (&must, &reply) {
             (Outcome::Done, Reply::Done) | (Outcome::Expunged, Reply::Expunged { .. }) => Ok(()),
             (Outcome::NoSuchMailbox, Reply::Refused(Refused::NoSuchMailbox)) => Ok(()),
+            (Outcome::Refused(must), Reply::Refused(why)) if std::mem::discriminant(must) == std::mem::discriminant(why) => {
+                Ok(())
+            }
+            (Outcome::Tree(must), Reply::Tree(done)) if *must == done.mailbox => Ok(()),
+            (Outcome::Transferred(must), Reply::Transferred(done))
+                if *done
+                    == (Transferred {
+                        lsn: done.lsn,
+                        ..must.clone()
+                    }) =>
+            {
+                Ok(())
+            }
             (Outcome::Placed(must, entries), Reply::Placed { placed, queued, .. })
                 if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) && queued.len() == *entries =>
             {
@@ -622,7 +639,8 @@ impl World {
         let mailboxes = &self.acknowledged.accounts[&account].mailboxes;
         let names: Vec<_> = mailboxes.values().map(|model| model.name.clone()).collect();
         let name = rng.pick(&names).clone();
-        let watch = self.sessions.len() as u64 + 1;
+        self.watches += 1;
+        let watch = self.watches;
         let reply = self.ask(Request::Select {
             account,
             name: name.clone(),
@@ -649,6 +667,16 @@ impl World {
             since,
             take_recent: false,
         })?;
+        let is_there = self.acknowledged.accounts[&mailbox.account]
+            .mailboxes
+            .contains_key(&mailbox.mailbox);
+        if !is_there {
+            self.sessions.remove(index);
+            return match reply {
+                Reply::Refused(Refused::NoSuchMailbox) => Ok(()),
+                other => Err(format!("a pull of a deleted mailbox is answered {other:?}")),
+            };
+        }
         let Reply::Changed { changes, .. } = reply else {
             return Err(format!("a pull is answered {reply:?}"));
         };
@@ -671,6 +699,8 @@ impl World {
             mod_seq: None,
             mailboxes,
             inbox: mailbox.mailbox,
+            subscriptions: Default::default(),
+            last_uid_validity: None,
         };
         let one = |model: AccountModel| Model {
             accounts: [(mailbox.account, model)].into(),
@@ -765,7 +795,10 @@ impl World {
                 other => return Err(format!("Mailboxes is answered {other:?}")),
             };
             let mut mailboxes = BTreeMap::new();
+            let subscribed = listed.iter().filter(|one| one.subscribed).map(|one| one.name.clone());
+            let subscriptions = subscribed.collect();
             for one in listed.iter() {
+                let Some(id) = one.mailbox else { continue };
                 let reply = self.ask(Request::Select {
                     account,
                     name: one.name.clone(),
@@ -776,12 +809,14 @@ impl World {
                     return Err(format!("Select is answered {reply:?}"));
                 };
                 let seen = MailboxModel::seen(one.name.clone(), &selected.version, |row| self.content(account, row))?;
-                mailboxes.insert(one.mailbox, seen);
+                mailboxes.insert(id, seen);
             }
             let model = AccountModel {
                 mod_seq: None,
                 mailboxes,
                 inbox: workload::mailbox(account, 0),
+                subscriptions,
+                last_uid_validity: None,
             };
             real.accounts.insert(account, model);
         }
@@ -823,7 +858,9 @@ fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
     let line = before[begins..].strip_suffix(b"\r\n").ok_or("no line before the message")?;
     let frame = frame::parse_line(line).ok_or_else(|| format!("no frame: {:?}", String::from_utf8_lossy(line)))?;
     let body_len = u64::from(row.size) - u64::from(row.prefix);
-    let fits = frame.uid == row.uid.0 && frame.crc == row.crc && frame.big == big && frame.body_len == body_len;
+    // Its UID is that of the first placement; a copy has another one.
+    let fits =
+        frame.crc == row.crc && frame.prefix_len == usize::from(row.prefix) && frame.big == big && frame.body_len == body_len;
     if fits {
         Ok(())
     } else {

@@ -34,7 +34,7 @@ struct Ways {
     others: Vec<Mailbox>,
 }
 
-/// Writes a report; `None` when not even our postmaster has a mailbox, which is logged.
+/// Writes a report; `None` when not even our postmaster has a mailbox here, which is logged.
 pub(super) async fn write<E: Env>(
     env: &E,
     facts: &impl FactSource,
@@ -52,12 +52,14 @@ pub(super) async fn write<E: Env>(
         // Nobody is behind the reverse path any more.
         order.addressee = Addressee::Postmaster;
         ways = self::ways(facts, &postmaster(ours)).await;
+        // Never by the queue: what fails there comes here again.
+        ways.others.clear();
     }
     let about = escaped(&message.entered.message);
     if ways.is_empty() {
         tracing::error!(
             message = about,
-            "a failure is reported to nobody: postmaster leads to no mailbox (postmaster = …)"
+            "a failure is reported to nobody: postmaster leads to no mailbox here (postmaster = …)"
         );
         return None;
     }

@@ -69,7 +69,6 @@ impl<E: Env> Post for ServerPost<E> {
             store: self.shared.store.clone(),
             notes: Mutex::new(Notes {
                 message: None,
-                reading: None,
                 unusable: None,
             }),
         });
@@ -110,6 +109,8 @@ impl<E: Env> Post for ServerPost<E> {
                 Reply::Flagged { .. }
                 | Reply::Expunged { .. }
                 | Reply::Queue(_)
+                | Reply::Tree(_)
+                | Reply::Transferred(_)
                 | Reply::Mailboxes(_)
                 | Reply::Selected(_)
                 | Reply::Changed { .. } => false,
@@ -118,12 +119,12 @@ impl<E: Env> Post for ServerPost<E> {
     }
 
     async fn beginning(&self, message: &QueuedMessage, octets: usize) -> Vec<u8> {
+        let wanted = octets.min(usize::try_from(size(message)).unwrap_or(usize::MAX));
         let mut bytes = Vec::new();
-        let mut reading = Reading::from(self.shared.store.clone(), message, 0);
-        while bytes.len() < octets {
-            match reading.read(octets - bytes.len()).await {
-                Ok(more) if more.is_empty() => break,
-                Ok(more) => bytes.extend_from_slice(&more),
+        let mut run = whole(self.shared.store.clone(), message);
+        while bytes.len() < wanted {
+            match poll_fn(|cx| run.poll(cx)).await {
+                Ok(()) => bytes.extend_from_slice(run.chunk()),
                 Err(error) => {
                     tracing::error!(
                         message = &*message.entered.message,
@@ -134,6 +135,7 @@ impl<E: Env> Post for ServerPost<E> {
                 }
             }
         }
+        bytes.truncate(wanted);
         bytes
     }
 
@@ -142,67 +144,43 @@ impl<E: Env> Post for ServerPost<E> {
     }
 }
 
-/// A queued message that is being read from a place on. All of a large one is read in one run, so that its checksum is compared
-/// before its last piece leaves (promise R10).
-struct Reading<E: Env> {
-    run: BodyRun<E>,
-    /// The next octet.
-    at: u64,
-    end: u64,
-    /// Read, but not yet given.
-    rest: Vec<u8>,
+/// Octets of a queued message: prefix ++ body.
+fn size(message: &QueuedMessage) -> u64 {
+    message.body_len + message.entered.prefix.len() as u64
 }
 
-impl<E: Env> Reading<E> {
-    fn from(store: Store<E>, message: &QueuedMessage, start: u64) -> Reading<E> {
-        let end = message.body_len + message.entered.prefix.len() as u64;
-        let part = BodyRange {
-            row: message.row(),
-            start,
-            len: end.saturating_sub(start),
-        };
-        Reading {
-            run: BodyRun::new(store, QUEUE, vec![part]),
-            at: start,
-            end,
-            rest: Vec::new(),
-        }
-    }
-
-    /// At most `len` octets, at least one before the end.
-    async fn read(&mut self, len: usize) -> Result<Vec<u8>, BodyError> {
-        if self.rest.is_empty() && self.at < self.end {
-            poll_fn(|cx| self.run.poll(cx)).await?;
-            self.rest.extend_from_slice(self.run.chunk());
-        }
-        let later = self.rest.split_off(len.min(self.rest.len()));
-        let piece = std::mem::replace(&mut self.rest, later);
-        self.at += piece.len() as u64;
-        Ok(piece)
-    }
+/// A queued message, to be read to its end: of a large one the checksum is compared before its last piece leaves (promise R10).
+fn whole<E: Env>(store: Store<E>, message: &QueuedMessage) -> BodyRun<E> {
+    let part = BodyRange {
+        row: message.row(),
+        start: 0,
+        len: size(message),
+    };
+    BodyRun::new(store, QUEUE, vec![part])
 }
 
 /// One connection's messages: handed out by the scheduler, read from the store.
 struct Source<E: Env> {
     hand: Hand,
     store: Store<E>,
-    notes: Mutex<Notes<E>>,
+    notes: Mutex<Notes>,
 }
 
 /// What a source remembers.
-struct Notes<E: Env> {
+struct Notes {
     message: Option<Arc<QueuedMessage>>,
-    reading: Option<Reading<E>>,
     unusable: Option<Arc<Said>>,
 }
 
 impl<E: Env> Source<E> {
-    fn notes(&self) -> MutexGuard<'_, Notes<E>> {
+    fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<E: Env> TransactionSource for Source<E> {
+    type Body = BodyRun<E>;
+
     async fn next(&self) -> Option<Arc<Transaction>> {
         let handed = self.hand.next().await?;
         self.notes().message = Some(handed.message);
@@ -210,24 +188,13 @@ impl<E: Env> TransactionSource for Source<E> {
     }
 
     async fn report(&self, _: QueueId, results: Vec<Outcome>) {
-        {
-            let mut notes = self.notes();
-            notes.message = None;
-            notes.reading = None;
-        }
+        self.notes().message = None;
         self.hand.report(results).await;
     }
 
-    async fn read(&self, _: QueueId, start: u64, len: usize) -> Result<Vec<u8>, BodyError> {
-        let (message, reading) = {
-            let mut notes = self.notes();
-            (notes.message.clone().ok_or(BodyError::Missing)?, notes.reading.take())
-        };
-        let reading = reading.filter(|reading| reading.at == start);
-        let mut reading = reading.unwrap_or_else(|| Reading::from(self.store.clone(), &message, start));
-        let piece = reading.read(len).await?;
-        self.notes().reading = Some(reading);
-        Ok(piece)
+    fn open(&self, _: QueueId) -> Result<BodyRun<E>, BodyError> {
+        let message = self.notes().message.clone().ok_or(BodyError::Missing)?;
+        Ok(whole(self.store.clone(), &message))
     }
 
     async fn unusable(&self, said: Arc<Said>) {

@@ -62,6 +62,11 @@ fn item(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<FetchItem, Wrong> {
     Ok(match name {
         b"BODY" if cursor.peek() == Some(b'[') => body(cursor, false)?,
         b"BODY.PEEK" if cursor.peek() == Some(b'[') => body(cursor, true)?,
+        b"BINARY" => binary(cursor, false)?,
+        b"BINARY.PEEK" => binary(cursor, true)?,
+        b"BINARY.SIZE" => FetchItem::BinarySize {
+            part: section_binary(cursor)?,
+        },
         b"BODY" => FetchItem::Body,
         b"BODYSTRUCTURE" => FetchItem::BodyStructure,
         b"ENVELOPE" => FetchItem::Envelope,
@@ -78,15 +83,42 @@ fn item(cursor: &mut Cursor<'_>, name: &[u8]) -> Result<FetchItem, Wrong> {
 
 /// `"BODY" [".PEEK"] section ["<" number "." nz-number ">"]`
 fn body(cursor: &mut Cursor<'_>, peek: bool) -> Result<FetchItem, Wrong> {
-    let section = section(cursor)?;
-    let mut partial = None;
-    if cursor.eat(b'<') {
-        let first = cursor.number()?;
-        cursor.expect(b'.', "FETCH: a partial is <first.count>")?;
-        partial = Some((first, cursor.nz_number()?));
-        cursor.expect(b'>', "FETCH: a partial is <first.count>")?;
+    Ok(FetchItem::Section {
+        section: section(cursor)?,
+        partial: partial(cursor)?,
+        peek,
+    })
+}
+
+/// `"BINARY" [".PEEK"] section-binary [partial]` (RFC 3516 §7)
+fn binary(cursor: &mut Cursor<'_>, peek: bool) -> Result<FetchItem, Wrong> {
+    Ok(FetchItem::Binary {
+        part: section_binary(cursor)?,
+        partial: partial(cursor)?,
+        peek,
+    })
+}
+
+/// `section-binary = "[" [section-part] "]"`
+fn section_binary(cursor: &mut Cursor<'_>) -> Result<Vec<u32>, Wrong> {
+    let Section { part, text } = section(cursor)?;
+    if text == SectionText::Whole {
+        Ok(part)
+    } else {
+        Err("FETCH: BINARY has part numbers only")
     }
-    Ok(FetchItem::Section { section, partial, peek })
+}
+
+/// `partial = "<" number "." nz-number ">"`
+fn partial(cursor: &mut Cursor<'_>) -> Result<Option<(u32, u32)>, Wrong> {
+    if !cursor.eat(b'<') {
+        return Ok(None);
+    }
+    let first = cursor.number()?;
+    cursor.expect(b'.', "FETCH: a partial is <first.count>")?;
+    let count = cursor.nz_number()?;
+    cursor.expect(b'>', "FETCH: a partial is <first.count>")?;
+    Ok(Some((first, count)))
 }
 
 /// `section = "[" [section-spec] "]"`,

@@ -21,6 +21,8 @@ pub enum Event<'a> {
         size: u64,
         /// The client waits for `+ `.
         synchronising: bool,
+        /// It may have NULs (RFC 3516).
+        literal8: bool,
     },
     /// The APPEND whose message was taken or dropped is over: send its tagged reply.
     MessageEnd,

@@ -23,6 +23,7 @@ use zeroize::Zeroize;
 
 use super::command::append::{self, AppendHead};
 use super::command::{Bad, Command, Tag, tag_of};
+use super::mailbox_name::Names;
 use crate::limits;
 
 mod announced;
@@ -55,6 +56,7 @@ pub struct Framer {
     /// The tag of the APPEND whose message is on its way.
     append_tag: Option<Tag>,
     logged_in: bool,
+    names: Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,6 +100,7 @@ enum Step {
         command: Command,
         size: u64,
         synchronising: bool,
+        literal8: bool,
     },
     End,
 }
@@ -114,6 +117,11 @@ impl Framer {
     /// From now on the greater budget and LITERAL+ hold, and APPEND's message is offered.
     pub fn log_in(&mut self) {
         self.logged_in = true;
+    }
+
+    /// From now on mailbox names have this form.
+    pub fn set_names(&mut self, names: Names) {
+        self.names = names;
     }
 
     /// Takes bytes from the client.
@@ -163,11 +171,13 @@ impl Framer {
                     command,
                     size,
                     synchronising,
+                    literal8,
                 } => Some(Event::Message {
                     tag,
                     command,
                     size,
                     synchronising,
+                    literal8,
                 }),
                 Step::End => Some(self.refusal.take().map_or(Event::MessageEnd, Event::Refused)),
             };
@@ -309,20 +319,20 @@ impl Framer {
     /// A text line of a command ends at `end` in an announced literal.
     fn literal_announced(&mut self, announced: Announced, end: usize) -> Step {
         let brace = end - announced.len;
-        if announced.literal8 {
-            return self.refuse("literal8 (~{n}) needs BINARY, which is not offered", Some(announced));
-        }
         // The message is APPEND's first or second literal: no command is looked at more than twice.
         if self.logged_in && self.literals.len() < 2 {
             let head = Framed {
-                text: &self.received[self.start..brace],
+                text: &self.received[self.start..brace - usize::from(announced.literal8)],
                 literals: &self.literals,
             };
-            match append::parse_head(head) {
+            match append::parse_head(head, self.names) {
                 AppendHead::Other => {}
                 AppendHead::Wrong(text) => return self.refuse(text, Some(announced)),
                 AppendHead::Message(tag, command) => return self.offer(tag, command, announced),
             }
+        }
+        if announced.literal8 {
+            return self.refuse("literal8 (~{n}) is only for APPEND's message, after login", Some(announced));
         }
         let room = self.budget() - (self.scan - self.start);
         let size = usize::try_from(announced.size).unwrap_or(usize::MAX);
@@ -361,6 +371,7 @@ impl Framer {
             command,
             size: announced.size,
             synchronising: announced.synchronising,
+            literal8: announced.literal8,
         }
     }
 

@@ -65,6 +65,21 @@ impl Fetch {
         literal_head(octets, out);
     }
 
+    /// As [`Fetch::literal`], for octets that hold a NUL: `literal8 = "~{" number "}" CRLF *OCTET` (RFC 3516 §7).
+    pub fn literal8(&mut self, item: &FetchItem, octets: u64, out: &mut Vec<u8>) {
+        self.separate(out);
+        encode_label(item, out);
+        out.extend_from_slice(b" ~");
+        literal_head(octets, out);
+    }
+
+    /// The item's name and a number: BINARY.SIZE.
+    pub fn number(&mut self, item: &FetchItem, number: u64, out: &mut Vec<u8>) {
+        self.separate(out);
+        encode_label(item, out);
+        out.extend_from_slice(format!(" {number}").as_bytes());
+    }
+
     /// The item's name and NIL: there is no such part.
     pub fn nil(&mut self, item: &FetchItem, out: &mut Vec<u8>) {
         self.separate(out);
@@ -111,6 +126,21 @@ pub fn encode_label(item: &FetchItem, out: &mut Vec<u8>) {
         FetchItem::Rfc822Size => "RFC822.SIZE",
         FetchItem::Rfc822Text => "RFC822.TEXT",
         FetchItem::Uid => "UID",
+        FetchItem::Binary { part, partial, .. } => {
+            out.extend_from_slice(b"BINARY[");
+            encode_part(part, out);
+            out.push(b']');
+            if let Some((first, _)) = partial {
+                out.extend_from_slice(format!("<{first}>").as_bytes());
+            }
+            return;
+        }
+        FetchItem::BinarySize { part } => {
+            out.extend_from_slice(b"BINARY.SIZE[");
+            encode_part(part, out);
+            out.push(b']');
+            return;
+        }
         FetchItem::Section { section, partial, .. } => {
             out.extend_from_slice(b"BODY[");
             encode_section(section, out);
@@ -126,10 +156,7 @@ pub fn encode_label(item: &FetchItem, out: &mut Vec<u8>) {
 
 /// Writes `section-spec`.
 pub(in crate::imap) fn encode_section(section: &Section, out: &mut Vec<u8>) {
-    for (index, number) in section.part.iter().enumerate() {
-        let dot = if index > 0 { "." } else { "" };
-        out.extend_from_slice(format!("{dot}{number}").as_bytes());
-    }
+    encode_part(&section.part, out);
     if !section.part.is_empty() && section.text != SectionText::Whole {
         out.push(b'.');
     }
@@ -140,6 +167,14 @@ pub(in crate::imap) fn encode_section(section: &Section, out: &mut Vec<u8>) {
         SectionText::Mime => out.extend_from_slice(b"MIME"),
         SectionText::HeaderFields(names) => header_list("HEADER.FIELDS (", names, out),
         SectionText::HeaderFieldsNot(names) => header_list("HEADER.FIELDS.NOT (", names, out),
+    }
+}
+
+/// `section-part = nz-number *("." nz-number)`
+pub(in crate::imap) fn encode_part(part: &[u32], out: &mut Vec<u8>) {
+    for (index, number) in part.iter().enumerate() {
+        let dot = if index > 0 { "." } else { "" };
+        out.extend_from_slice(format!("{dot}{number}").as_bytes());
     }
 }
 

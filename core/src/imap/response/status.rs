@@ -63,6 +63,8 @@ pub enum Code<'a> {
     },
     /// EXPUNGEISSUED.
     ExpungeIssued,
+    /// HASCHILDREN (RFC 9051 §7.1).
+    HasChildren,
     /// INUSE.
     InUse,
     /// LIMIT.
@@ -96,8 +98,12 @@ pub enum Code<'a> {
     UidNext(u32),
     /// UIDVALIDITY.
     UidValidity(u32),
+    /// UNKNOWN-CTE (RFC 3516 §4.3).
+    UnknownCte,
     /// UNAVAILABLE.
     Unavailable,
+    /// USEATTR: the use cannot be given to this mailbox (RFC 6154 §3).
+    UseAttr,
     /// UNSEEN: the number of the first unseen message (RFC 3501 §7.1).
     Unseen(u32),
 }
@@ -138,6 +144,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::Closed => "CLOSED",
         Code::ContactAdmin => "CONTACTADMIN",
         Code::ExpungeIssued => "EXPUNGEISSUED",
+        Code::HasChildren => "HASCHILDREN",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::NonExistent => "NONEXISTENT",
@@ -149,6 +156,8 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::TooBig => "TOOBIG",
         Code::TryCreate => "TRYCREATE",
         Code::Unavailable => "UNAVAILABLE",
+        Code::UseAttr => "USEATTR",
+        Code::UnknownCte => "UNKNOWN-CTE",
         Code::AppendUid { uid_validity, uid } => return number(out, &format!("APPENDUID {uid_validity} {uid}")),
         Code::UidNext(uid) => return number(out, &format!("UIDNEXT {uid}")),
         Code::UidValidity(value) => return number(out, &format!("UIDVALIDITY {value}")),

@@ -11,7 +11,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ask::{AppendDone, Ask, Opened};
-use super::select::refusal;
 use super::store::keywords_beyond;
 use super::{Doing, Session, Step, Wanted};
 use crate::imap::command::Tag;
@@ -33,6 +32,8 @@ pub(super) struct Appending {
     date: Option<UnixTime>,
     size: u64,
     synchronising: bool,
+    /// It may have NULs (RFC 3516).
+    literal8: bool,
     mailbox: Option<MailboxKey>,
     stage: Stage,
     /// The octets handed out last hold a NUL (`rules.md`, BINARYMIME and NUL).
@@ -69,6 +70,7 @@ impl Appending {
         date: Option<UnixTime>,
         size: u64,
         synchronising: bool,
+        literal8: bool,
     ) -> Appending {
         Appending {
             tag,
@@ -78,6 +80,7 @@ impl Appending {
             date,
             size,
             synchronising,
+            literal8,
             mailbox: None,
             stage: Stage::Asking,
             nul: false,
@@ -86,7 +89,7 @@ impl Appending {
 
     /// Looks at octets on their way to the sink.
     pub(super) fn watch(&mut self, octets: &[u8]) {
-        self.nul |= memchr::memchr(0, octets).is_some();
+        self.nul |= !self.literal8 && memchr::memchr(0, octets).is_some();
     }
 
     /// Whether octets of the message are wanted.
@@ -120,7 +123,16 @@ impl Session {
             Ok(selected) => selected,
             Err(Refused::NoSuchMailbox) => return self.drop_offered(appending, Wrong::NoMailbox),
             Err(Refused::DiskFull) => return self.drop_offered(appending, Wrong::Full),
-            Err(Refused::Limit(_) | Refused::Stopping) => return self.drop_offered(appending, Wrong::Unavailable),
+            Err(
+                Refused::Limit(_)
+                | Refused::Stopping
+                | Refused::AlreadyExists
+                | Refused::Cannot(_)
+                | Refused::HasChildren
+                | Refused::UseTaken
+                | Refused::NoDestination
+                | Refused::Expunged,
+            ) => return self.drop_offered(appending, Wrong::Unavailable),
         };
         if keywords_beyond(&selected.version.keywords, &appending.keywords) {
             return self.drop_offered(appending, Wrong::Keywords);
@@ -249,10 +261,7 @@ impl Session {
             Err(Refused::NoSuchMailbox) => {
                 self.reply(&appending.tag, Condition::No, Some(&Code::TryCreate), "No such mailbox");
             }
-            Err(refused @ (Refused::DiskFull | Refused::Limit(_) | Refused::Stopping)) => {
-                let (code, text) = refusal(&refused);
-                self.reply(&appending.tag, Condition::No, Some(&code), text);
-            }
+            Err(refused) => self.refuse(&appending.tag, &refused),
         }
     }
 }

@@ -30,7 +30,8 @@ pub(super) struct Searching {
     hits: Hits,
     /// The number of the message before, when all are looked at.
     number: Option<u32>,
-    /// The run that is being matched: each message, and whether it fits if that is known.
+    /// The run that is being matched: from the first message on that has to be read, each that may fit, and whether it does if
+    /// that is known.
     run: Vec<(Candidate, Option<bool>)>,
     found: Results,
     /// The answer that is being told.
@@ -191,7 +192,7 @@ impl Searching {
         if only_first && self.found.count > 0 {
             return true;
         }
-        while unjudged < limits::RUN_PARTS && cost < limits::SEARCH_SLICE {
+        while unjudged < limits::RUN_PARTS && cost < limits::SEARCH_SLICE && self.run.len() < limits::SEARCH_HELD {
             let before = self.hits.clone();
             let Some(row) = self.hits.next(view) else { return true };
             let number = self.number.map_or_else(|| view.number(row.uid), |before| before + 1);
@@ -211,8 +212,10 @@ impl Searching {
                 unjudged += 1;
             }
             self.number = self.number.map(|_| number);
-            if verdict != Some(false) {
-                self.run.push((candidate, verdict));
+            match verdict {
+                Some(true) if self.run.is_empty() => self.add(&candidate),
+                Some(true) | None => self.run.push((candidate, verdict)), // in their order
+                Some(false) => {}
             }
             if only_first && verdict == Some(true) {
                 // What is still to be read comes before it.
@@ -237,18 +240,20 @@ impl Searching {
         for (candidate, verdict) in core::mem::take(&mut self.run) {
             let fits = verdict.unwrap_or_else(|| *read.next().expect("a verdict for each message"));
             if fits {
-                self.found.add(candidate.number, candidate.row.uid.0, self.uid);
+                self.add(&candidate);
             }
         }
     }
-}
 
-impl Results {
-    fn add(&mut self, number: u32, uid: u32, by_uid: bool) {
-        self.count += 1;
-        self.min = self.min.or(Some((number, uid)));
-        self.max = Some((number, uid));
-        self.all.push(if by_uid { uid } else { number });
-        self.uids.push(uid);
+    fn add(&mut self, candidate: &Candidate) {
+        let (number, uid) = (candidate.number, candidate.row.uid.0);
+        let found = &mut self.found;
+        found.count += 1;
+        found.min = found.min.or(Some((number, uid)));
+        found.max = Some((number, uid));
+        found.all.push(if self.uid { uid } else { number });
+        if self.returns.is_some_and(|returns| returns.save) {
+            found.uids.push(uid);
+        }
     }
 }

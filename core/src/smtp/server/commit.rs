@@ -18,7 +18,7 @@ impl Session {
         let id = self.new_id();
         // With several recipients, `for` would tell each of the others (RFC 5321 §7.6).
         let single = envelope.first.filter(|_| envelope.accepted == 1).map(|path| path.to_string());
-        let received = self.received_field(&id, single.as_deref());
+        let received = self.received_field(&id, single.as_deref(), envelope.wishes.utf8);
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for (account, recipient) in envelope.copies {
             let Some(account) = account else {
@@ -83,8 +83,8 @@ impl Session {
         }
     }
 
-    /// The trace field (RFC 5321 §4.4, RFC 3848), with its CRLF; folded lines, each short.
-    fn received_field(&self, id: &str, recipient: Option<&str>) -> String {
+    /// The trace field (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3), with its CRLF; folded lines, each short.
+    fn received_field(&self, id: &str, recipient: Option<&str>, utf8: bool) -> String {
         let (extended, name) = self
             .hello
             .as_ref()
@@ -109,20 +109,22 @@ impl Session {
                 tls.version, tls.cipher, tls.bits, tls.bits
             )
         });
-        let with = match (extended, self.tls.is_some(), self.login.is_some()) {
-            (false, _, _) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPA",
-            (true, true, false) => "ESMTPS",
-            (true, true, true) => "ESMTPSA",
+        let protocol = match (extended, utf8) {
+            (_, true) => "UTF8SMTP",
+            (true, false) => "ESMTP",
+            (false, false) => "SMTP",
         };
+        let mark = |is: bool, mark| if is && extended { mark } else { "" };
+        let (tls_mark, login_mark) = (mark(self.tls.is_some(), "S"), mark(self.login.is_some(), "A"));
         let by = &self.settings.hostname;
         let recipient = recipient.map_or(String::new(), |recipient| format!("\r\n for {recipient}"));
         let date = format_rfc5322(self.now.unix);
-        format!("Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {with} id {id}{recipient};\r\n {date}\r\n")
+        format!(
+            "Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {protocol}{tls_mark}{login_mark} id {id}{recipient};\r\n {date}\r\n"
+        )
     }
 
-    /// Ten characters of time, seven of chance: sortable by time, never the same twice.
+    /// Never the same twice.
     pub(super) fn new_id(&mut self) -> String {
         self.messages += 1;
         let mut hasher = blake3::Hasher::new_keyed(&blake3::derive_key("pillarbox 2026 message id", &self.seed));

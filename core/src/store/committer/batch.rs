@@ -182,7 +182,9 @@ impl Committer {
             return self.fail(format!("the journal cannot be made durable: {error}"));
         }
         let batch = self.batch.take().expect("a batch is in flight");
+        let first = batch.first();
         let mut touched: BTreeSet<MailboxKey> = BTreeSet::new();
+        let (mut trees, mut gone) = (BTreeSet::new(), Vec::new());
         for recorded in batch.records {
             self.hold(&recorded);
             match &recorded.operation {
@@ -194,19 +196,30 @@ impl Committer {
                         account: new.account,
                         mailbox: made.mailbox,
                     }));
+                    trees.insert(new.account);
                 }
                 Operation::Place(place) => touched.extend(place.copies.iter().map(|copy| copy.mailbox)),
                 Operation::Flag(flag) => _ = touched.insert(flag.mailbox),
                 Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
+                Operation::Tree(change) => {
+                    trees.insert(change.account);
+                    touched.extend(change.mailboxes());
+                    gone.extend(change.deleted().map(|mailbox| (mailbox, recorded.lsn)));
+                }
+                Operation::Transfer(transfer) => touched.extend([transfer.from, transfer.destination()]),
                 Operation::ChangeQueue(_) => {}
             }
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
             self.publish_queue(recorded.lsn, &recorded.operation);
         }
-        for mailbox in &touched {
+        touched.retain(|mailbox| {
             let entry = self.accounts.get_mut(&mailbox.account);
-            if let Some(model) = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
-                model.publish();
+            let model = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox));
+            model.is_some_and(|model| model.publish().lsn >= first)
+        });
+        for id in trees {
+            if let Some(entry) = self.accounts.get_mut(&id) {
+                entry.account.publish_tree();
             }
         }
         for (ticket, reply) in batch.replies {
@@ -214,6 +227,9 @@ impl Committer {
         }
         for mailbox in touched {
             self.notify(mailbox);
+        }
+        for (mailbox, lsn) in gone {
+            self.notify_gone(mailbox, lsn);
         }
         self.checkpointing.dirty(self.now.instant);
         if self.ring.used(self.checkpointing.done().lsn) >= limits::RING_SEGMENTS as usize / 2 {
@@ -250,6 +266,13 @@ impl Committer {
             mailbox,
             lsn,
         }));
+    }
+
+    /// Who watches a mailbox that is gone is told, and finds it gone; then there is nothing to watch.
+    fn notify_gone(&mut self, mailbox: MailboxKey, lsn: Lsn) {
+        let watchers = self.watches.remove(&mailbox).unwrap_or_default();
+        self.outbox
+            .extend(watchers.into_iter().map(|watch| Ask::Notify { watch, mailbox, lsn }));
     }
 
     fn hold(&mut self, recorded: &Recorded) {

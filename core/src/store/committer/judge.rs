@@ -16,6 +16,9 @@ use crate::store::version::Row;
 use crate::store::{Flags, Location, Lsn, MailboxKey, ModSeq, Uid};
 use crate::store::{frame, layout};
 
+mod transfer;
+mod tree;
+
 /// A judgement.
 pub(super) enum Judged {
     /// Nothing is recorded.
@@ -62,6 +65,8 @@ impl Committer {
                 let rows = uids.as_ref().map_or_else(|| self.exists(*mailbox), |uids| uids.len());
                 (128 + rows * 8, 0)
             }
+            Request::Tree { change, .. } => (tree::record_at_most(change), 0),
+            Request::Transfer { from, uids, .. } => (self.transfer_at_most(*from, uids), 0),
             Request::ChangeQueue(changes) => (128 + queue::changes_at_most(changes), 0),
             Request::Mailboxes(_)
             | Request::Select { .. }
@@ -116,6 +121,21 @@ impl Committer {
                 origin,
             } => self.judge_flags(mailbox, &uids, &change, unchanged_since, origin),
             Request::Expunge { mailbox, uids, origin } => self.judge_expunge(mailbox, uids.as_deref(), origin),
+            Request::Tree {
+                account,
+                change,
+                at,
+                origin,
+            } => self.judge_tree(account, change, at, origin),
+            Request::Transfer {
+                from,
+                to,
+                uids,
+                strict,
+                moves,
+                at,
+                origin,
+            } => self.judge_transfer(from, &to, &uids, (strict, moves), at, origin),
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }

@@ -299,6 +299,7 @@ impl Committer {
         }
         for entry in self.accounts.values_mut() {
             entry.visible = true;
+            entry.account.publish_tree();
             for mailbox in entry.account.mailboxes_mut() {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }

@@ -72,7 +72,11 @@ impl Queue {
                 &place.changes
             }
             Operation::ChangeQueue(changes) => changes,
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) => return events,
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => return events,
         };
         for change in changes {
             let Some(message) = self.published.get_mut(&change.id) else {
@@ -113,6 +117,8 @@ pub(super) fn big_names(request: &Request) -> Vec<EmailId> {
         | Request::Mailboxes(_)
         | Request::Select { .. }
         | Request::Changes { .. }
+        | Request::Tree { .. }
+        | Request::Transfer { .. }
         | Request::Unwatch { .. } => Vec::new(),
     }
 }

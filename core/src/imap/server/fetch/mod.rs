@@ -28,6 +28,7 @@ use crate::store::request::{FlagChange, FlagHow};
 use crate::store::version::Row;
 use crate::store::{Flags, Uid};
 
+mod filter;
 mod range;
 mod stream;
 mod write;
@@ -53,8 +54,16 @@ pub(super) struct Fetching {
     item: usize,
     line: Line,
     stream: Stream,
-    /// Some messages could not be read.
-    failed: bool,
+    /// Why some messages were left out.
+    failed: Option<LeftOut>,
+}
+
+/// Why a message is left out. The tagged reply tells the last reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LeftOut {
+    Unreadable,
+    /// A part for BINARY is encoded in a way that we do not know.
+    UnknownEncoding,
 }
 
 #[derive(Debug)]
@@ -100,7 +109,7 @@ impl Session {
             item: 0,
             line: Line::default(),
             stream: Stream::default(),
-            failed: false,
+            failed: None,
         }));
     }
 
@@ -138,10 +147,13 @@ impl Session {
     /// All is written. Messages in numbers: EXPUNGE waits (RFC 3501 §7.4.1).
     fn fetched(&mut self, fetching: &Fetching) {
         let expunges = if fetching.uid { Expunges::Tell } else { Expunges::Wait };
-        let (condition, code, text) = if fetching.failed {
-            (Condition::No, Some(Code::ContactAdmin), "Some messages could not be read")
-        } else {
-            (Condition::Ok, None, "FETCH completed")
+        let (condition, code, text) = match fetching.failed {
+            Some(LeftOut::Unreadable) => (Condition::No, Some(Code::ContactAdmin), "Some messages could not be read"),
+            Some(LeftOut::UnknownEncoding) => {
+                let text = "Some parts are encoded in an unknown way; FETCH BODY gives them as they are";
+                (Condition::No, Some(Code::UnknownCte), text)
+            }
+            None => (Condition::Ok, None, "FETCH completed"),
         };
         self.finish(&fetching.tag, condition, code.as_ref(), text, expunges, fetching.uid);
     }
@@ -184,9 +196,10 @@ impl Session {
         if !fetching.sees {
             return;
         }
-        let readable = |fetched: &&mut Fetched| !fetching.digests || fetched.digest.is_some();
+        let (digests, items) = (fetching.digests, &fetching.items);
+        let answered = |fetched: &&mut Fetched| left_out(digests, items, fetched).is_none();
         let mut uids: Vec<Uid> = Vec::new();
-        for fetched in fetching.batch.iter_mut().filter(readable) {
+        for fetched in fetching.batch.iter_mut().filter(answered) {
             fetched.seen = !fetched.row.flags.contains(Flags::SEEN) && !view.is_gone(fetched.row.uid);
             if fetched.seen {
                 uids.push(fetched.row.uid);
@@ -241,6 +254,8 @@ impl Session {
             | Value::Matched(_)
             | Value::Expunged(_)
             | Value::Sink(_)
+            | Value::Tree(_)
+            | Value::Transferred(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),
         }
         if self.closing.is_none() {
@@ -278,17 +293,17 @@ impl Session {
         if fetching.stream.refused() {
             return;
         }
-        self.leave_out(fetching);
+        self.leave_out(fetching, LeftOut::Unreadable);
     }
 
     /// A run has ended early: its message is left out, unless its literal has begun.
     fn run_broken(&mut self, fetching: &mut Fetching) {
         fetching.stream.end();
-        self.leave_out(fetching);
+        self.leave_out(fetching, LeftOut::Unreadable);
     }
 
     /// Leaves a message out that cannot be read; the tagged reply will say so. Half a literal cannot be taken back.
-    fn leave_out(&mut self, fetching: &mut Fetching) {
+    fn leave_out(&mut self, fetching: &mut Fetching, why: LeftOut) {
         if fetching.line.is_begun() {
             return self.close(Reason::BodyFailed);
         }
@@ -298,7 +313,7 @@ impl Session {
         {
             view.write_flags(fetched.row.uid, fetching.uid, self.out.end());
         }
-        fetching.failed = true;
+        fetching.failed = Some(why);
         fetching.next_message();
     }
 }
@@ -340,11 +355,25 @@ impl Fetched {
     }
 }
 
+/// Whether a message cannot be answered, as far as that is known before its octets come.
+fn left_out(digests: bool, items: &[FetchItem], fetched: &Fetched) -> Option<LeftOut> {
+    if digests && fetched.digest.is_none() {
+        return Some(LeftOut::Unreadable);
+    }
+    let unknown = |item| matches!(range::source(fetched, item), range::Source::UnknownEncoding);
+    items.iter().any(unknown).then_some(LeftOut::UnknownEncoding)
+}
+
 /// Whether an item sets `\Seen` (RFC 3501 §6.4.5).
 fn sets_seen(item: &FetchItem) -> bool {
     match item {
-        FetchItem::Rfc822 | FetchItem::Rfc822Text | FetchItem::Section { peek: false, .. } => true,
+        FetchItem::Rfc822
+        | FetchItem::Rfc822Text
+        | FetchItem::Section { peek: false, .. }
+        | FetchItem::Binary { peek: false, .. } => true,
         FetchItem::Section { peek: true, .. }
+        | FetchItem::Binary { peek: true, .. }
+        | FetchItem::BinarySize { .. }
         | FetchItem::Body
         | FetchItem::BodyStructure
         | FetchItem::Envelope

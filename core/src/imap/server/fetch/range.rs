@@ -3,10 +3,12 @@
 use core::ops::Range;
 
 use super::Fetched;
+use super::filter::Filter;
 use crate::imap::command::{FetchItem, Section, SectionText};
 use crate::imap::server::ask::BodyRange;
-use crate::message::header_filter::HeaderFilter;
+use crate::message::digest::PartKind;
 use crate::message::section::SectionKind;
+use crate::message::transfer::Encoding;
 
 /// How an item is answered.
 #[derive(Debug)]
@@ -19,6 +21,10 @@ pub(super) enum Source {
     Octets(BodyRange),
     /// What a filter leaves of this header; of that, a part.
     Filtered(BodyRange),
+    /// What these octets decode to; of that, a part or the size.
+    Decoded(BodyRange),
+    /// They are encoded in a way that we do not know.
+    UnknownEncoding,
 }
 
 /// Whether a message's digest is needed for an item.
@@ -28,6 +34,7 @@ pub(super) fn needs_digest(item: &FetchItem) -> bool {
             true
         }
         FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822 | FetchItem::Rfc822Size | FetchItem::Uid => false,
+        FetchItem::Binary { part, .. } | FetchItem::BinarySize { part } => !part.is_empty(),
         FetchItem::Section { section, .. } => !section.part.is_empty() || section.text != SectionText::Whole,
     }
 }
@@ -39,6 +46,7 @@ pub(super) fn source(fetched: &Fetched, item: &FetchItem) -> Source {
         FetchItem::Rfc822Header => return octets(fetched, located(fetched, &[], SectionKind::Header), None),
         FetchItem::Rfc822Text => return octets(fetched, located(fetched, &[], SectionKind::Text), None),
         FetchItem::Section { section, partial, .. } => (section, *partial),
+        FetchItem::Binary { part, .. } | FetchItem::BinarySize { part } => return binary(fetched, part),
         FetchItem::Body
         | FetchItem::BodyStructure
         | FetchItem::Envelope
@@ -64,15 +72,50 @@ pub(super) fn source(fetched: &Fetched, item: &FetchItem) -> Source {
     octets(fetched, located(fetched, part, kind), partial)
 }
 
-/// The filter of HEADER.FIELDS and HEADER.FIELDS.NOT.
-pub(super) fn filter(item: &FetchItem) -> Option<HeaderFilter> {
-    let FetchItem::Section { section, .. } = item else {
-        return None;
-    };
-    match &section.text {
-        SectionText::HeaderFields(names) => Some(HeaderFilter::new(names.clone(), false)),
-        SectionText::HeaderFieldsNot(names) => Some(HeaderFilter::new(names.clone(), true)),
-        SectionText::Whole | SectionText::Header | SectionText::Text | SectionText::Mime => None,
+/// A part for BINARY.
+fn binary(fetched: &Fetched, part: &[u32]) -> Source {
+    if part.is_empty() {
+        return Source::Decoded(body_range(fetched, 0..u64::from(fetched.row.size)));
+    }
+    match (located(fetched, part, SectionKind::Whole), decoding(fetched, part)) {
+        (None, _) => Source::Nil,
+        (Some(_), None) => Source::UnknownEncoding,
+        (Some(range), Some(_)) => Source::Decoded(body_range(fetched, range)),
+    }
+}
+
+/// How a part is decoded, and whether it is text.
+fn decoding(fetched: &Fetched, part: &[u32]) -> Option<(Encoding, bool)> {
+    match fetched.digest.as_ref().and_then(|digest| digest.body_of(part)) {
+        Some(part) => part
+            .encoding
+            .map(|encoding| (encoding, part.text && part.kind == PartKind::Leaf)),
+        None => Some((Encoding::Identity, false)), // the message
+    }
+}
+
+/// What turns an item's octets into its answer: the filter of HEADER.FIELDS, or BINARY's decoder.
+pub(super) fn filter(fetched: &Fetched, item: &FetchItem) -> Option<Filter> {
+    match item {
+        FetchItem::Section { section, .. } => match &section.text {
+            SectionText::HeaderFields(names) => Some(Filter::header(names, false)),
+            SectionText::HeaderFieldsNot(names) => Some(Filter::header(names, true)),
+            SectionText::Whole | SectionText::Header | SectionText::Text | SectionText::Mime => None,
+        },
+        FetchItem::Binary { part, .. } | FetchItem::BinarySize { part } => {
+            let (encoding, text) = decoding(fetched, part)?;
+            Some(Filter::decoder(encoding, text))
+        }
+        FetchItem::Body
+        | FetchItem::BodyStructure
+        | FetchItem::Envelope
+        | FetchItem::Flags
+        | FetchItem::InternalDate
+        | FetchItem::Rfc822
+        | FetchItem::Rfc822Header
+        | FetchItem::Rfc822Size
+        | FetchItem::Rfc822Text
+        | FetchItem::Uid => None,
     }
 }
 

@@ -1,17 +1,17 @@
 //! The open run of bodies, and the body within it whose octets come next.
 //!
-//! HEADER.FIELDS is filtered into memory when the header is short. A longer header has runs of its own: the first is counted,
-//! the second is sent, since a literal's length goes before it.
+//! HEADER.FIELDS and BINARY are filtered into memory when they are short. What is longer has runs of its own: the first is
+//! counted, the second is sent, since a literal's length goes before it (and whether BINARY has a NUL).
 
 use alloc::vec::Vec;
 
 use super::Fetching;
+use super::filter::Filter;
 use super::range::{self, Source};
 use crate::imap::command::FetchItem;
 use crate::imap::server::ask::{Ask, BodyRange};
 use crate::imap::server::{Session, Wanted};
 use crate::limits;
-use crate::message::header_filter::HeaderFilter;
 
 /// The run, and how its next octets are used.
 #[derive(Debug, Default)]
@@ -37,16 +37,18 @@ enum Body {
     /// As they are; whether the literal's head is written.
     Literal { begun: bool },
     /// Filtered into memory.
-    Held { filter: HeaderFilter, kept: Vec<u8> },
-    /// Filtered and counted.
-    Counted { filter: HeaderFilter, count: u64 },
+    Held { filter: Filter, kept: Vec<u8> },
+    /// Filtered and counted; whether there was a NUL.
+    Counted { filter: Filter, count: u64, nul: bool },
     /// Filtered and sent: of what is kept, octets from `start` to `end`.
     Second {
-        filter: HeaderFilter,
+        filter: Filter,
         at: u64,
         start: u64,
         end: u64,
         begun: bool,
+        /// It has a NUL, which is sent as it is.
+        literal8: bool,
     },
 }
 
@@ -127,10 +129,11 @@ impl Session {
                 self.out.literal(octets);
             }
             Body::Held { filter, kept } => filter.update(octets, kept),
-            Body::Counted { filter, count } => {
+            Body::Counted { filter, count, nul } => {
                 let mut kept = Vec::new();
                 filter.update(octets, &mut kept);
                 *count += kept.len() as u64;
+                *nul |= memchr::memchr(0, &kept).is_some();
             }
             Body::Second {
                 filter,
@@ -138,13 +141,21 @@ impl Session {
                 start,
                 end,
                 begun,
+                literal8,
             } => {
                 if !core::mem::replace(begun, true) {
-                    line.begin_literal(item, *end - *start, &mut self.out);
+                    match literal8 {
+                        true => line.begin_literal8(item, *end - *start, &mut self.out),
+                        false => line.begin_literal(item, *end - *start, &mut self.out),
+                    }
                 }
                 let mut kept = Vec::new();
                 filter.update(octets, &mut kept);
-                self.out.literal(window(&kept, at, *start, *end));
+                let piece = window(&kept, at, *start, *end);
+                match literal8 {
+                    true => self.out.end().extend_from_slice(piece),
+                    false => self.out.literal(piece),
+                }
             }
         }
     }
@@ -162,10 +173,21 @@ impl Session {
                     .line
                     .whole_literal(&fetching.items[fetching.item], piece, &mut self.out);
             }
-            Body::Counted { filter, mut count } => {
+            Body::Counted { filter, mut count, .. } if fetching.is_size() => {
                 let mut kept = Vec::new();
                 filter.finish(&mut kept);
                 count += kept.len() as u64;
+                fetching.line.number(&fetching.items[fetching.item], count, &mut self.out);
+            }
+            Body::Counted {
+                filter,
+                mut count,
+                mut nul,
+            } => {
+                let mut kept = Vec::new();
+                filter.finish(&mut kept);
+                count += kept.len() as u64;
+                nul |= memchr::memchr(0, &kept).is_some();
                 let wanted = fetching.partial_of(count);
                 fetching.stream.end();
                 if wanted.is_empty() {
@@ -180,6 +202,7 @@ impl Session {
                         start: wanted.start,
                         end: wanted.end,
                         begun: false,
+                        literal8: nul && fetching.is_binary(),
                     };
                     return;
                 }
@@ -189,12 +212,16 @@ impl Session {
                 mut at,
                 start,
                 end,
+                literal8,
                 ..
             } => {
                 let mut kept = Vec::new();
                 filter.finish(&mut kept);
                 let piece = window(&kept, &mut at, start, end);
-                self.out.literal(piece);
+                match literal8 {
+                    true => self.out.end().extend_from_slice(piece),
+                    false => self.out.literal(piece),
+                }
             }
         }
         fetching.item += 1;
@@ -213,8 +240,8 @@ impl Fetching {
         let item = &self.items[self.item];
         let (range, filtered) = match range::source(&self.batch[self.message], item) {
             Source::Octets(range) => (range, false),
-            Source::Filtered(range) => (range, true),
-            Source::Memory | Source::Nil => unreachable!("not a body"),
+            Source::Filtered(range) | Source::Decoded(range) => (range, true),
+            Source::Memory | Source::Nil | Source::UnknownEncoding => unreachable!("not a body"),
         };
         self.stream.ahead -= 1;
         self.stream.remaining = range.len;
@@ -223,13 +250,14 @@ impl Fetching {
         }
         self.stream.body = match filtered {
             false => Body::Literal { begun: false },
-            true if range.len <= limits::FILTERED => Body::Held {
+            true if range.len <= limits::FILTERED && !self.is_size() => Body::Held {
                 filter: self.filter(),
                 kept: Vec::new(),
             },
             true => Body::Counted {
                 filter: self.filter(),
                 count: 0,
+                nul: false,
             },
         };
     }
@@ -245,16 +273,17 @@ impl Fetching {
         };
         for message in self.message..last {
             let fetched = &self.batch[message];
-            if self.digests && fetched.digest.is_none() {
+            if super::left_out(self.digests, &self.items, fetched).is_some() {
                 continue;
             }
             let first = if message == self.message { self.item } else { 0 };
             for item in &self.items[first..] {
                 let (range, alone) = match range::source(fetched, item) {
-                    Source::Octets(range) if range.len == 0 => continue,
+                    Source::Octets(range) | Source::Filtered(range) | Source::Decoded(range) if range.len == 0 => continue,
                     Source::Octets(range) => (range, false),
-                    Source::Filtered(range) => (range, range.len > limits::FILTERED),
-                    Source::Memory | Source::Nil => continue,
+                    Source::Decoded(range) if matches!(item, FetchItem::BinarySize { .. }) => (range, false),
+                    Source::Filtered(range) | Source::Decoded(range) => (range, range.len > limits::FILTERED),
+                    Source::Memory | Source::Nil | Source::UnknownEncoding => continue,
                 };
                 octets += range.len;
                 let full = parts.len() == limits::RUN_PARTS || octets > limits::RUN_BYTES || alone;
@@ -270,13 +299,22 @@ impl Fetching {
         parts
     }
 
-    fn filter(&self) -> HeaderFilter {
-        range::filter(&self.items[self.item]).expect("a filtered item")
+    fn filter(&self) -> Filter {
+        range::filter(&self.batch[self.message], &self.items[self.item]).expect("a filtered item")
+    }
+
+    fn is_size(&self) -> bool {
+        matches!(self.items[self.item], FetchItem::BinarySize { .. })
+    }
+
+    fn is_binary(&self) -> bool {
+        matches!(self.items[self.item], FetchItem::Binary { .. })
     }
 
     /// What of the filtered header is wanted.
     fn partial_of(&self, len: u64) -> core::ops::Range<u64> {
-        let partial = if let FetchItem::Section { partial, .. } = &self.items[self.item] {
+        let item = &self.items[self.item];
+        let partial = if let FetchItem::Section { partial, .. } | FetchItem::Binary { partial, .. } = item {
             *partial
         } else {
             None

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::range::{self, Source};
-use super::{Fetched, Fetching};
+use super::{Fetched, Fetching, left_out};
 use crate::imap::command::FetchItem;
 use crate::imap::response::fetch::Fetch;
 use crate::imap::server::Session;
@@ -49,11 +49,29 @@ impl Line {
         self.begin(out);
     }
 
-    /// A literal that is known whole.
+    /// As [`Line::begin_literal`], for octets with a NUL that are sent as they are.
+    pub(super) fn begin_literal8(&mut self, item: &FetchItem, octets: u64, out: &mut Outbox) {
+        let (response, end) = self.items(out);
+        response.literal8(item, octets, end);
+        self.begin(out);
+    }
+
+    /// An answer that is a number.
+    pub(super) fn number(&mut self, item: &FetchItem, number: u64, out: &mut Outbox) {
+        let (response, end) = self.items(out);
+        response.number(item, number, end);
+    }
+
+    /// A literal that is known whole. BINARY's has its NULs.
     pub(super) fn whole_literal(&mut self, item: &FetchItem, octets: &[u8], out: &mut Outbox) {
         let (response, end) = self.items(out);
-        response.literal(item, octets.len() as u64, end);
-        push_literal(octets, end);
+        if matches!(item, FetchItem::Binary { .. }) && memchr::memchr(0, octets).is_some() {
+            response.literal8(item, octets.len() as u64, end);
+            end.extend_from_slice(octets);
+        } else {
+            response.literal(item, octets.len() as u64, end);
+            push_literal(octets, end);
+        }
         if self.held.len() > limits::SEND_HIGH_WATER {
             self.begin(out); // many filtered headers of one message
         }
@@ -74,11 +92,11 @@ impl Session {
     pub(super) fn write_item(&mut self, fetching: &mut Fetching) -> bool {
         let view = self.view.as_ref().expect("only when selected");
         let fetched = &fetching.batch[fetching.message];
-        if fetching.digests && fetched.digest.is_none() {
-            self.leave_out(fetching);
-            return true;
-        }
         if fetching.line.response.is_none() {
+            if let Some(why) = left_out(fetching.digests, &fetching.items, fetched) {
+                self.leave_out(fetching, why);
+                return true;
+            }
             fetching.line.response = Some(Fetch::begin(fetched.number, &mut fetching.line.held));
             if fetched.seen && !fetching.items.contains(&FetchItem::Flags) {
                 write_memory(view, fetched, &FetchItem::Flags, fetching.line.items(&mut self.out));
@@ -95,13 +113,26 @@ impl Session {
             Source::Memory => write_memory(view, fetched, item, fetching.line.items(&mut self.out)),
             Source::Nil => {
                 let (response, end) = fetching.line.items(&mut self.out);
-                response.nil(item, end);
+                if matches!(item, FetchItem::BinarySize { .. }) {
+                    response.number(item, 0, end);
+                } else {
+                    response.nil(item, end);
+                }
             }
             Source::Octets(range) if range.len == 0 => {
                 let (response, end) = fetching.line.items(&mut self.out);
                 response.literal(item, 0, end);
             }
-            Source::Octets(_) | Source::Filtered(_) => {
+            Source::Decoded(range) if range.len == 0 && matches!(item, FetchItem::BinarySize { .. }) => {
+                let (response, end) = fetching.line.items(&mut self.out);
+                response.number(item, 0, end);
+            }
+            Source::Filtered(range) | Source::Decoded(range) if range.len == 0 => {
+                let (response, end) = fetching.line.items(&mut self.out);
+                response.literal(item, 0, end);
+            }
+            Source::UnknownEncoding => unreachable!("such a message is left out"),
+            Source::Octets(_) | Source::Filtered(_) | Source::Decoded(_) => {
                 self.need_body(fetching);
                 return false;
             }
@@ -126,8 +157,14 @@ fn write_memory(view: &View, fetched: &Fetched, item: &FetchItem, (response, out
         (FetchItem::Envelope | FetchItem::Body | FetchItem::BodyStructure, None) => {
             unreachable!("a message without its digest is left out")
         }
-        (FetchItem::Rfc822 | FetchItem::Rfc822Header | FetchItem::Rfc822Text | FetchItem::Section { .. }, _) => {
-            unreachable!("a body is streamed")
-        }
+        (
+            FetchItem::Rfc822
+            | FetchItem::Rfc822Header
+            | FetchItem::Rfc822Text
+            | FetchItem::Binary { .. }
+            | FetchItem::BinarySize { .. }
+            | FetchItem::Section { .. },
+            _,
+        ) => unreachable!("a body is streamed"),
     }
 }

@@ -1,0 +1,254 @@
+//! Mail out and reports back: two complete servers, a fake DNS and a user over the simulated environment, in virtual time. The same seed
+//! gives the same trace.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pillarbox::env::Env;
+use pillarbox_core::bytes::base64;
+use pillarbox_core::store::disk::DiskOp;
+use pillarbox_tests::client::imap::Imap;
+use pillarbox_tests::client::smtp::{Smtp, stuffed};
+use pillarbox_tests::sim::dns::Zone;
+use pillarbox_tests::sim::server::{self, PASSWORD};
+use pillarbox_tests::sim::trace::Trace;
+use pillarbox_tests::sim::{Nodes, SimEnv, World};
+
+const ONE: &str = "one.test";
+const TWO: &str = "two.test";
+
+/// Two servers, and what the test does with them.
+fn story<T: Future<Output = ()> + Send + 'static>(seed: u64, tell: impl FnOnce(Internet) -> T) -> Trace {
+    let mut world = World::new(seed);
+    let nodes = [(1, ONE), (2, TWO)].map(|(number, domain)| world.node(number, domain));
+    let mut zone = Zone::default();
+    for (domain, ip) in [ONE, TWO].iter().zip(nodes) {
+        let host = format!("mx.{domain}");
+        zone = zone.mx(domain, 10, &host).address(&host, ip);
+    }
+    zone = zone
+        .mx("loop.test", 10, "mx.one.test")
+        .mx("silent.test", 10, "mx.silent.test");
+    zone = zone.address("mx.silent.test", IpAddr::from([10, 0, 0, 99]));
+    zone = zone.address("inner.test", IpAddr::from([127, 0, 0, 1]));
+    world.dns(zone);
+    server::start(&world, nodes[0], ONE, &["alice", "bob"]);
+    server::start(&world, nodes[1], TWO, &["carol", "dave"]);
+    let internet = Internet {
+        client: world.client(),
+        world: world.nodes(),
+        nodes,
+    };
+    world.run(tell(internet));
+    for ip in nodes {
+        assert_eq!(world.panics(ip), Vec::<String>::new(), "seed {seed}");
+    }
+    world.trace()
+}
+
+#[derive(Clone)]
+struct Internet {
+    client: SimEnv,
+    world: Nodes,
+    nodes: [IpAddr; 2],
+}
+
+impl Internet {
+    async fn pass(&self, time: Duration) {
+        self.client.sleep_until(self.client.now().instant.after(time)).await;
+    }
+
+    /// Hands a message in as alice@one.test.
+    async fn submit(&self, to: &[&str], subject: &str) {
+        let stream = server::connect(&self.client, SocketAddr::new(self.nodes[0], 587)).await;
+        let mut smtp = Smtp::begin(stream).await.expect("a session");
+        let login = base64::encode(format!("\0alice@one.test\0{PASSWORD}").as_bytes());
+        smtp.command(&format!("AUTH PLAIN {login}"), "235").await.expect("logged in");
+        smtp.command("MAIL FROM:<alice@one.test>", "250").await.expect("MAIL");
+        for to in to {
+            smtp.command(&format!("RCPT TO:<{to}>"), "250").await.expect("RCPT");
+        }
+        smtp.command("DATA", "354").await.expect("DATA");
+        smtp.0.send(&stuffed(&message(subject))).await.expect("sent");
+        smtp.expect("250").await.expect("taken");
+        smtp.command("QUIT", "221").await.expect("QUIT");
+    }
+
+    /// The INBOX of a user, whole messages as text.
+    async fn inbox(&self, address: &str) -> Vec<String> {
+        let ip = if address.ends_with(ONE) {
+            self.nodes[0]
+        } else {
+            self.nodes[1]
+        };
+        let stream = server::connect(&self.client, SocketAddr::new(ip, 143)).await;
+        let mut imap = Imap::login(stream, address, PASSWORD).await.expect("a session");
+        let messages = imap.messages("INBOX").await.expect("messages");
+        imap.ok("LOGOUT").await.expect("logged out");
+        messages
+            .into_iter()
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
+            .collect()
+    }
+}
+
+fn message(subject: &str) -> Vec<u8> {
+    format!(
+        "From: <alice@one.test>\r\nTo: <someone@two.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <{subject}@one.test>\r\n\
+         Subject: {subject}\r\n\r\nThe text of {subject}.\r\n.A line with a dot.\r\n"
+    )
+    .into_bytes()
+}
+
+fn count(messages: &[String], subject: &str) -> usize {
+    messages
+        .iter()
+        .filter(|message| message.contains(&format!("\r\nThe text of {subject}.\r\n")))
+        .count()
+}
+
+/// Out, whole and once; a wrong address comes back in the sender's INBOX, and only that.
+#[test]
+fn mail_out_and_a_report_back() {
+    let tell = async |net: Internet| {
+        net.submit(&["carol@two.test", "nobody@two.test", "bob@one.test"], "first")
+            .await;
+        net.pass(Duration::from_secs(30)).await;
+        let carol = net.inbox("carol@two.test").await;
+        assert_eq!((carol.len(), count(&carol, "first")), (1, 1), "{carol:?}");
+        assert!(
+            carol[0].ends_with(std::str::from_utf8(&message("first")).expect("text")),
+            "{}",
+            carol[0]
+        );
+        assert!(carol[0].starts_with("Return-Path: <alice@one.test>\r\n"), "{}", carol[0]);
+        assert_eq!(carol[0].matches("Received: ").count(), 2, "{}", carol[0]);
+        assert_eq!(count(&net.inbox("bob@one.test").await, "first"), 1);
+        let alice = net.inbox("alice@one.test").await;
+        assert_eq!(alice.len(), 1, "{alice:?}");
+        let report = &alice[0];
+        for part in [
+            "Return-Path: <>\r\nDelivered-To: alice@one.test\r\n",
+            "From: \"Mail Delivery System\" <MAILER-DAEMON@one.test>\r\n",
+            "References: <first@one.test>\r\n",
+            "Auto-Submitted: auto-replied\r\n",
+            "Reporting-MTA: dns; mx.one.test\r\n",
+            "Final-Recipient: rfc822; nobody@two.test\r\nAction: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.two.test\r\n",
+            "Diagnostic-Code: smtp; 550 5.1.1 ",
+            "Content-Type: text/rfc822-headers\r\n",
+            "Subject: first\r\n",
+        ] {
+            assert!(report.contains(part), "{part} in\n{report}");
+        }
+        assert!(!report.contains("carol@two.test"), "who got it is not reported: {report}");
+        assert!(!report.contains("The text of first."), "the body stays here: {report}");
+        net.pass(Duration::from_secs(86_400)).await;
+        assert_eq!(net.inbox("alice@one.test").await.len(), 1);
+        assert_eq!(net.inbox("carol@two.test").await.len(), 1);
+    };
+    let (one, two) = (story(1, tell), story(1, tell));
+    assert_eq!(one.difference(&two), None);
+}
+
+/// What no route leads to fails at once, each with its rule.
+#[test]
+fn nowhere() {
+    story(2, async |net: Internet| {
+        net.submit(&["x@nowhere.test", "x@loop.test", "x@inner.test"], "nowhere")
+            .await;
+        net.pass(Duration::from_secs(30)).await;
+        let reports = net.inbox("alice@one.test").await;
+        assert_eq!(reports.len(), 3, "one destination each: {reports:?}");
+        for (address, status, words) in [
+            ("x@nowhere.test", "5.1.2", "does not exist"),
+            ("x@loop.test", "5.4.6", "add [[domain]] name"),
+            ("x@inner.test", "5.1.2", "loopback"),
+        ] {
+            let recipient = format!("Final-Recipient: rfc822; {address}\r\nAction: failed\r\nStatus: {status}\r\n");
+            let report = reports.iter().find(|report| report.contains(&recipient));
+            let report = report.unwrap_or_else(|| panic!("{recipient} in {reports:?}"));
+            assert!(report.replace("\r\n ", " ").contains(words), "{words} in {report}");
+        }
+    });
+}
+
+/// The other server is away: it is tried again and again, and gets the message once when it is back. The sender's server may lose its
+/// power meanwhile.
+#[test]
+fn the_other_server_is_away() {
+    for power_loss in [false, true] {
+        story(3, async move |net: Internet| {
+            net.world.kill(net.nodes[1]);
+            net.submit(&["carol@two.test"], "patience").await;
+            net.pass(Duration::from_secs(10 * 60)).await;
+            if power_loss {
+                net.world.power_loss(net.nodes[0]);
+                server::start(&net.world, net.nodes[0], ONE, &["alice", "bob"]);
+            }
+            net.pass(Duration::from_secs(20 * 60)).await;
+            server::start(&net.world, net.nodes[1], TWO, &["carol", "dave"]);
+            net.pass(Duration::from_secs(3600)).await;
+            assert_eq!(count(&net.inbox("carol@two.test").await, "patience"), 1);
+            assert_eq!(net.inbox("alice@one.test").await.len(), 0);
+        });
+    }
+}
+
+/// Nobody ever answers: after four hours the sender is told that it takes long, after five days that it failed; nothing in between.
+#[test]
+fn silence() {
+    story(4, async |net: Internet| {
+        net.submit(&["x@silent.test"], "silence").await;
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        net.pass(hours(3)).await;
+        assert_eq!(net.inbox("alice@one.test").await.len(), 0);
+        net.pass(hours(2)).await;
+        let reports = net.inbox("alice@one.test").await;
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert!(reports[0].contains("Action: delayed\r\nStatus: 4."), "{}", reports[0]);
+        assert!(
+            reports[0].contains("\r\nWill-Retry-Until: Tue, 06 Jan 2026 00:00:0"),
+            "{}",
+            reports[0]
+        );
+        net.pass(hours(5 * 24 - 6)).await;
+        assert_eq!(net.inbox("alice@one.test").await.len(), 1);
+        net.pass(hours(2)).await;
+        let reports = net.inbox("alice@one.test").await;
+        assert_eq!(reports.len(), 2, "{reports:?}");
+        assert!(reports[1].contains("Action: failed\r\nStatus: 5.4.7\r\n"), "{}", reports[1]);
+        net.pass(hours(24)).await;
+        assert_eq!(net.inbox("alice@one.test").await.len(), 2);
+    });
+}
+
+/// The sender's server loses its power at every journal sync of a delivery in turn: the recipient gets the message (twice at most, when
+/// the result was not written yet), and the failure is reported exactly once.
+#[test]
+fn law_6_at_every_sync() {
+    for sync in 0..12 {
+        story(100 + sync, async move |net: Internet| {
+            // The account's own records are over.
+            net.submit(&["bob@one.test"], "before").await;
+            net.pass(Duration::from_secs(60)).await;
+            let mut left = sync;
+            let fuse = move |op: &DiskOp| {
+                let journal =
+                    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
+                left = left.saturating_sub(u64::from(journal));
+                journal && left == 0
+            };
+            net.submit(&["carol@two.test", "nobody@two.test"], "first").await;
+            net.world.power_loss_after(net.nodes[0], fuse);
+            net.pass(Duration::from_secs(60)).await;
+            if net.world.ended(net.nodes[0]).is_some() {
+                server::start(&net.world, net.nodes[0], ONE, &["alice", "bob"]);
+            }
+            net.pass(Duration::from_secs(3600)).await;
+            let carol = count(&net.inbox("carol@two.test").await, "first");
+            assert!((1..=2).contains(&carol), "sync {sync}: {carol} times");
+            let reports = net.inbox("alice@one.test").await;
+            assert_eq!(reports.len(), 1, "sync {sync}: {reports:?}");
+        });
+    }
+}
