@@ -203,7 +203,7 @@ pub(super) struct World {
     held: BTreeMap<(AccountId, u32, u64), (Arc<[u8]>, Arc<[u8]>)>,
     now: Now,
     until: Option<Instant>,
-    ticket: u64,
+    pub(super) ticket: u64,
     answer: Option<Reply>,
     sessions: Vec<Session>,
     /// Numbers given to sessions.
