@@ -147,6 +147,19 @@ impl Operation {
         }
     }
 
+    /// The rows of the queue that it changes.
+    pub fn row_changes(&self) -> &[RowChange] {
+        match self {
+            Operation::Place(place) => &place.changes,
+            Operation::ChangeQueue(changes) => changes,
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => &[],
+        }
+    }
+
     /// The same operation as far as it concerns one account.
     pub fn for_account(&self, account: AccountId) -> Operation {
         match self {

@@ -41,7 +41,8 @@ pub enum Request {
         /// What of it enters the queue; at most 255.
         queued: Vec<Enqueue>,
         /// Rows of the queue that change with it (a report and the failure that it reports). With any, the message is taken even
-        /// when the disk is too full for new mail.
+        /// when the disk is too full for new mail. Changes that come too late are skipped, as by `ChangeQueue`; when all of them
+        /// do, there is nothing to report: nothing is done, and `placed` and `queued` are empty.
         changes: Vec<RowChange>,
         /// Who asks (a session's number; 0 = none).
         origin: u64,

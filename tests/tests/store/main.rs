@@ -5,6 +5,7 @@
 
 mod model;
 mod mutants;
+mod queue;
 mod session;
 mod speed;
 mod t1;

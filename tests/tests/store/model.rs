@@ -9,10 +9,13 @@ use pillarbox_core::store::version::{Row, Version};
 use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
 use pillarbox_core::time::UnixTime;
 
+use super::queue::QueueModel;
+
 /// Everything a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
     pub(super) accounts: BTreeMap<AccountId, AccountModel>,
+    pub(super) queue: QueueModel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +57,8 @@ pub(super) struct Message {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
-    Placed(Vec<(MailboxKey, Uid)>),
+    /// Copies, and how many entries into the queue.
+    Placed(Vec<(MailboxKey, Uid)>, usize),
     Flagged {
         modified: Vec<Uid>,
     },
@@ -87,16 +91,28 @@ impl Model {
                 self.accounts.entry(*account).or_insert_with(made);
                 Outcome::Done
             }
-            Request::Place { body, placements, .. } => {
+            Request::Place {
+                body,
+                placements,
+                queued,
+                changes,
+                ..
+            } => {
                 let bytes = match &body.bytes {
                     BodyBytes::Inline(bytes) => bytes.clone(),
                     BodyBytes::Big => wanted.big.clone().expect("a big body has bytes"),
                 };
+                // All come too late: there is nothing to report.
+                if !changes.is_empty() && self.queue.clone().change(changes, true) == 0 {
+                    return Outcome::Placed(Vec::new(), 0);
+                }
                 if placements.iter().any(|one| self.key(one).is_none()) {
                     return Outcome::NoSuchMailbox;
                 }
+                self.queue.change(changes, true);
+                queued.iter().for_each(|one| self.queue.enter(one, &bytes, &body.hash));
                 let placed = placements.iter().map(|one| self.place(one, &bytes, body.crc, &body.hash));
-                Outcome::Placed(placed.collect())
+                Outcome::Placed(placed.collect(), queued.len())
             }
             Request::SetFlags {
                 mailbox,
@@ -160,12 +176,17 @@ impl Model {
             }
             Request::Tree { .. } => self.apply_tree(&wanted.request),
             Request::Transfer { .. } => self.apply_transfer(&wanted.request),
-            Request::ChangeQueue(_) => Outcome::Done,
+            Request::ChangeQueue(changes) => {
+                self.queue.change(changes, false);
+                Outcome::Done
+            }
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
             | Request::Unwatch { .. }
-            | Request::Queue => panic!("queries change nothing"),
+            | Request::Queue => {
+                panic!("queries change nothing")
+            }
         }
     }
 
@@ -211,12 +232,13 @@ impl Model {
         for account in visible.accounts.values_mut() {
             (account.mod_seq, account.last_uid_validity) = (None, None);
         }
+        visible.queue = self.queue.visible();
         visible
     }
 
     /// What differs between what must be (`self`) and what is, in words; empty when nothing does.
     pub(super) fn difference(&self, real: &Model) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.queue.difference(&real.queue);
         let both = |a: &BTreeMap<AccountId, AccountModel>| a.keys().copied().collect::<BTreeSet<_>>();
         for id in &both(&self.accounts) ^ &both(&real.accounts) {
             found.push(format!("account {id} is there: {}", real.accounts.contains_key(&id)));

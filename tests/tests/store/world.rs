@@ -1,13 +1,14 @@
 //! One committer on one simulated disk, a client that remembers everything it was told, and an oracle that compares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
+use pillarbox_core::store::queue::QueueId;
+use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
 use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
@@ -16,6 +17,7 @@ use pillarbox_tests::disk::StrictDisk;
 use pillarbox_tests::rng::Rng;
 
 use super::model::{AccountModel, MailboxModel, Model, Outcome, Wanted};
+use super::queue::{Mirror, QueueModel};
 use super::session::Session;
 use super::workload::{self, Sizes};
 
@@ -81,6 +83,17 @@ pub(super) struct Counters {
     pub(super) packs: u64,
     pub(super) refused: u64,
     pub(super) stops: u64,
+    pub(super) queued: u64,
+    pub(super) queued_alone: u64,
+    pub(super) queued_with_copies: u64,
+    pub(super) queued_big: u64,
+    pub(super) row_changes: u64,
+    pub(super) reports: u64,
+    pub(super) queue_unacknowledged: u64,
+    pub(super) packs_removed: u64,
+    pub(super) bigs_removed: u64,
+    pub(super) frames_spared: u64,
+    pub(super) space_checks: u64,
 }
 
 impl Counters {
@@ -104,6 +117,17 @@ impl Counters {
             packs,
             refused,
             stops,
+            queued,
+            queued_alone,
+            queued_with_copies,
+            queued_big,
+            row_changes,
+            reports,
+            queue_unacknowledged,
+            packs_removed,
+            bigs_removed,
+            frames_spared,
+            space_checks,
         } = other;
         self.seeds += seeds;
         self.acknowledged += acknowledged;
@@ -123,6 +147,17 @@ impl Counters {
         self.packs += packs;
         self.refused += refused;
         self.stops += stops;
+        self.queued += queued;
+        self.queued_alone += queued_alone;
+        self.queued_with_copies += queued_with_copies;
+        self.queued_big += queued_big;
+        self.row_changes += row_changes;
+        self.reports += reports;
+        self.queue_unacknowledged += queue_unacknowledged;
+        self.packs_removed += packs_removed;
+        self.bigs_removed += bigs_removed;
+        self.frames_spared += frames_spared;
+        self.space_checks += space_checks;
     }
 }
 
@@ -154,6 +189,12 @@ pub(super) struct World {
     pub(super) lie: Lie,
     /// What happened, if it is written down.
     pub(super) log: Option<Vec<String>>,
+    /// What the queue's events of this process add up to.
+    pub(super) mirror: Mirror,
+    /// Every queue id that was ever said.
+    pub(super) ids: BTreeSet<QueueId>,
+    /// What was asked to be written to the queue's packs.
+    pub(super) frames: Vec<(DiskPath, core::ops::Range<u64>)>,
     settings: Settings,
     committer: Committer,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
@@ -192,6 +233,9 @@ impl World {
             open: VecDeque::new(),
             lie: Lie::None,
             log: None,
+            mirror: Mirror::default(),
+            ids: BTreeSet::new(),
+            frames: Vec::new(),
             settings,
             committer: Committer::new(settings, 0, now),
             lanes: BTreeMap::new(),
@@ -226,16 +270,19 @@ impl World {
         }
     }
 
+    /// Whether a part of a checkpoint has been asked for and not performed.
+    pub(super) fn in_checkpoint(&self) -> bool {
+        let part = |waiting: &Waiting| !matches!(waiting.op, DiskOp::FreeSpace);
+        let lane = self.lanes.get(&Lane::Checkpoint);
+        self.state == State::Running && lane.is_some_and(|lane| lane.iter().any(part))
+    }
+
     /// Forgets the process, power or not, and begins a new one on what the disk has.
     pub(super) fn restart(&mut self, power_loss: Option<&mut Rng>) {
         self.counters.between_write_and_sync += u64::from(self.ring_written && !self.ring_synced);
         self.counters.between_sync_and_reply += u64::from(self.ring_synced);
         self.counters.in_recovery += u64::from(self.state == State::Starting);
-        let checkpoint = self.lanes.get(&Lane::Checkpoint).is_some_and(|lane| {
-            let part = |op: &DiskOp| !matches!(op, DiskOp::FreeSpace);
-            lane.iter().any(|waiting| part(&waiting.op))
-        });
-        self.counters.in_checkpoint += u64::from(checkpoint && self.state == State::Running);
+        self.counters.in_checkpoint += u64::from(self.in_checkpoint());
         match power_loss {
             Some(rng) => {
                 self.counters.power_losses += 1;
@@ -252,6 +299,8 @@ impl World {
         self.deferred.clear();
         self.held.clear();
         self.sessions.clear();
+        self.mirror = Mirror::default();
+        self.frames.clear();
         (self.ring_written, self.ring_synced, self.ring_failed) = (false, false, false);
         self.machine += 1;
         self.until = None;
@@ -289,6 +338,7 @@ impl World {
         match ask {
             Ask::Disk { lane, op, then } => {
                 self.note(|| format!("ask {lane:?} {}", brief(&op)));
+                self.asked(&op);
                 self.queue(lane, op, then);
                 Ok(())
             }
@@ -298,6 +348,13 @@ impl World {
                 let session = self.sessions.iter_mut().find(|session| session.watch == watch);
                 let session = session.ok_or("a notice for nobody")?;
                 session.notified(mailbox, lsn)
+            }
+            Ask::Queue(event) => {
+                if self.state != State::Starting {
+                    self.counters.row_changes += u64::from(matches!(event, QueueEvent::Changed(_)));
+                    self.counters.queued += u64::from(matches!(event, QueueEvent::Entered(_)));
+                }
+                self.mirror.take(event)
             }
             Ask::Hold {
                 account,
@@ -310,11 +367,10 @@ impl World {
                 Ok(())
             }
             Ask::Release { account, pack, offset } => match self.held.remove(&(account, pack, offset)) {
-                Some(_) => Ok(()),
+                Some(_) => self.released(account, pack, offset),
                 None if self.state == State::Starting => Ok(()),
                 None => Err(format!("release of {account} {pack} {offset}, which is not held")),
             },
-            Ask::Queue(_) => Ok(()),
             Ask::Stop(why) => {
                 self.note(|| format!("STOP {why}"));
                 self.counters.stops += 1;
@@ -374,6 +430,10 @@ impl World {
             self.counters.compactions += u64::from(path.0.contains("index.") && !path.0.ends_with(".0"));
         }
         let done = self.on_disk(&op);
+        if let (DiskOp::Unlink(path), Ok(_)) = (&op, &done) {
+            self.counters.packs_removed += u64::from(path.0.ends_with(".pack"));
+            self.counters.bigs_removed += u64::from(path.0.ends_with(".eml"));
+        }
         if op == DiskOp::DataSync(layout::checkpoint()) {
             self.counters.checkpoints += u64::from(self.state != State::Starting);
             for op in core::mem::take(&mut self.deferred) {
@@ -516,10 +576,27 @@ impl World {
             {
                 Ok(())
             }
-            (Outcome::Placed(must), Reply::Placed { placed, .. })
-                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) =>
+            (Outcome::Placed(must, entries), Reply::Placed { placed, queued, .. })
+                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) && queued.len() == *entries =>
             {
-                Ok(())
+                let Request::Place {
+                    queued: entered,
+                    changes,
+                    placements,
+                    body,
+                    ..
+                } = &wanted.request
+                else {
+                    return Err("Placed answers Place".into());
+                };
+                let counters = &mut self.counters;
+                if !queued.is_empty() {
+                    counters.queued_alone += u64::from(placements.is_empty());
+                    counters.queued_with_copies += u64::from(!placements.is_empty());
+                    counters.queued_big += u64::from(body.bytes == BodyBytes::Big);
+                }
+                counters.reports += u64::from(!changes.is_empty() && queued.len() + placed.len() > 0);
+                self.named(entered, queued)
             }
             (Outcome::Flagged { modified: must }, Reply::Flagged { modified, .. }) if must == modified => Ok(()),
             _ => Err(format!("ticket {ticket}: replied {reply:?}, must be {must:?}")),
@@ -627,6 +704,7 @@ impl World {
         };
         let one = |model: AccountModel| Model {
             accounts: [(mailbox.account, model)].into(),
+            queue: QueueModel::default(),
         };
         let must = one(model([(mailbox.mailbox, must.clone())].into()));
         let seen = one(model([(mailbox.mailbox, seen)].into()));
@@ -649,12 +727,15 @@ impl World {
         let mut kept = 0;
         let first = must.visible().difference(&real);
         let mut found = first.is_empty();
+        let mut of_queue = false;
         for (_, wanted) in self.open.iter() {
             if found {
                 break;
             }
             must.apply(wanted);
+            must.queue.learn(&real.queue);
             kept += 1;
+            of_queue |= matches!(&wanted.request, Request::Place { queued, .. } if !queued.is_empty());
             found = must.visible() == real;
         }
         if !found {
@@ -665,6 +746,9 @@ impl World {
         }
         self.note(|| format!("recovered with {kept} open requests"));
         self.counters.unacknowledged_kept += u64::from(kept > 0);
+        self.counters.queue_unacknowledged += u64::from(of_queue);
+        must.queue.promises()?;
+        self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
         self.open.clear();
         self.acknowledged = must.clone();
         self.pending = must;
@@ -681,9 +765,12 @@ impl World {
             for (number, wanted) in open.iter().enumerate() {
                 if chosen >> number & 1 == 1 {
                     must.apply(wanted);
+                    must.queue.learn(&real.queue);
                 }
             }
             if must.visible() == real {
+                must.queue.promises()?;
+                self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
                 self.open.clear();
                 self.acknowledged = must.clone();
                 self.pending = must;
@@ -696,7 +783,10 @@ impl World {
 
     /// Everything that the store shows, with contents read from memory or from the disk.
     pub(super) fn real(&mut self) -> Result<Model, String> {
-        let mut real = Model::default();
+        let mut real = Model {
+            queue: self.real_queue()?,
+            ..Model::default()
+        };
         for number in 0..workload::ACCOUNTS {
             let account = workload::account(number);
             let listed = match self.ask(Request::Mailboxes(account))? {
@@ -734,7 +824,7 @@ impl World {
     }
 
     /// Prefix and body of a row, as a host reads them, with the frame before them checked.
-    fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
+    pub(super) fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
         let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
         let big = matches!(row.location, Location::Big { .. });
         let body_len = row.size as usize - usize::from(row.prefix);
@@ -762,10 +852,9 @@ fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
     let before = pack
         .get(..offset)
         .ok_or_else(|| format!("the pack ends at {}, before the frame of {row:?}", pack.len()))?;
-    let begins = before[..offset.saturating_sub(2)]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+    // Behind CRLF, or behind the gap of a queued message that was never written, where anything may be.
+    let begins = before.windows(4).rposition(|four| four == b"@M1 ");
+    let begins = begins.ok_or("no line before the message")?;
     let line = before[begins..].strip_suffix(b"\r\n").ok_or("no line before the message")?;
     let frame = frame::parse_line(line).ok_or_else(|| format!("no frame: {:?}", String::from_utf8_lossy(line)))?;
     let body_len = u64::from(row.size) - u64::from(row.prefix);
@@ -791,7 +880,16 @@ pub(super) fn brief(op: &DiskOp) -> String {
 
 fn brief_request(request: &Request) -> String {
     match request {
-        Request::Place { body, placements, .. } => format!("Place {} octets to {}", body.len, placements.len()),
+        Request::Place {
+            body,
+            placements,
+            queued,
+            changes,
+            ..
+        } => {
+            let (copies, queued) = (placements.len(), queued.len());
+            format!("Place {} octets to {copies}, queued {queued}, changes {changes:?}", body.len)
+        }
         other => format!("{other:?}"),
     }
 }

@@ -177,6 +177,20 @@ impl Committer {
                 return refused(Refused::Limit("the mailbox or the trace fields are at their limit".into()));
             }
         }
+        let reports = !changes.is_empty();
+        let changes = self.concerned(changes);
+        if reports && changes.is_empty() {
+            // All come too late: there is nothing to report.
+            let lsn = self.ring.last_lsn();
+            return Judged::Reply(Reply::Placed {
+                lsn,
+                placed: Vec::new(),
+                queued: Vec::new(),
+            });
+        }
+        if queued.iter().any(|one| one.recipients.is_empty()) {
+            return refused(Refused::Limit("a message for the queue has no recipient".into()));
+        }
         if queued.len() > queue::IN_A_RECORD || queued.iter().any(|one| one.prefix.len() > limits::PREFIX) {
             return refused(Refused::Limit(
                 "too many messages for the queue, or trace fields, in one transaction".into(),
@@ -189,7 +203,7 @@ impl Committer {
             big: inline.is_none(),
             copies: Vec::with_capacity(placements.len()),
             queued: Vec::with_capacity(queued.len()),
-            changes: self.concerned(changes),
+            changes,
         };
         let mut next: BTreeMap<MailboxKey, Uid> = BTreeMap::new();
         let mut placed = Vec::with_capacity(placements.len());
