@@ -133,11 +133,12 @@ impl Post for Made {
             let text = String::from_utf8_lossy(&letter.body).into_owned();
             assert!(text.contains("\r\nSubject: the original\r\n"), "{text}");
             let accounts: Vec<_> = letter.placements.iter().map(|placement| placement.account.0[0]).collect();
+            let aside = if letter.set_aside { " aside" } else { "" };
             let others = letter.queued.map_or(String::new(), |queued| {
                 assert_eq!(queued.reverse_path, ReversePath::Null);
                 format!(" queued for {}", queued.recipients[0].address)
             });
-            format!("; report to accounts {accounts:?}{others}")
+            format!("; report to accounts {accounts:?}{aside}{others}")
         });
         async move {
             env.sleep_until(env.now().instant.after(Duration::from_millis(3))).await;
@@ -233,7 +234,7 @@ fn the_host_does_what_the_machine_asks() {
             "{first:?}"
         );
         assert!(
-            first.contains(&"commit 3/0 failed; report to accounts [9]".into()),
+            first.contains(&"commit 3/0 failed; report to accounts [9] aside".into()),
             "{first:?}"
         );
 

@@ -23,6 +23,8 @@ pub struct Letter {
     pub body: Arc<[u8]>,
     /// Mailboxes of ours that get it.
     pub placements: Vec<Placement>,
+    /// Whether it goes into their mailbox `Undeliverable`, which is made when it is absent: a copy for the postmaster.
+    pub set_aside: bool,
     /// For others.
     pub queued: Option<Enqueue>,
 }
@@ -97,6 +99,7 @@ pub(super) async fn write<E: Env>(
     });
     Some(Letter {
         placements: placements.collect(),
+        set_aside: order.addressee == Addressee::Postmaster,
         queued,
         body: written.bytes.into(),
     })
