@@ -186,6 +186,8 @@ impl<E: Env> Server<E> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
+            | Reply::Tree(_)
+            | Reply::Transferred(_)
             | Reply::Changed { .. } => Vec::new(), // the store is stopping
         }
     }
@@ -333,6 +335,8 @@ async fn make_accounts<E: Env>(shared: &Shared<E>) -> Result<(), StartError> {
             | Reply::Expunged { .. }
             | Reply::Mailboxes(_)
             | Reply::Selected(_)
+            | Reply::Tree(_)
+            | Reply::Transferred(_)
             | Reply::Changed { .. }
             | Reply::Queue(_) => return Err(StartError::Store("it refused to make an account; is the disk full?")),
         }

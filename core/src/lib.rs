@@ -13,6 +13,7 @@
 //! 4. [`smtp`], [`sasl`], [`imap`]: the protocols. Each has syntax, and a `server` machine.
 //! 5. [`policy`][]: decisions. [`dns`]: how names are asked for. [`setup`]: what mail programs are told.
 //! 6. [`store`]: the journal, the committer (a machine too) and the mailbox model.
+//! 7. [`delivery`], [`dns`]: where mail goes and when, the scheduler (a machine), reports; whom to ask of names, and what to believe.
 //!
 //! A runnable example: `cargo run -p pillarbox-core --example smtp_stdio`.
 #![no_std]

@@ -241,6 +241,12 @@ pub const IMAP_HEADER_FIELDS: usize = 1024;
 pub const IMAP_MAILBOX_NAME: usize = 1024;
 /// Levels of a mailbox name (S42).
 pub const IMAP_MAILBOX_DEPTH: usize = 32;
+/// Patterns of one extended LIST.
+pub const IMAP_LIST_PATTERNS: usize = 64;
+/// Names and values of one ID (RFC 2971 §3.3).
+pub const IMAP_ID_PAIRS: usize = 30;
+/// Capabilities of one ENABLE.
+pub const IMAP_ENABLE: usize = 64;
 /// Octets of a keyword.
 pub const IMAP_KEYWORD: usize = 128;
 /// Octets up to which a string is sent quoted; longer ones go as literals.
@@ -251,8 +257,10 @@ pub const IMAP_AUTOLOGOUT: Duration = Duration::from_secs(35 * 60);
 pub const IMAP_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// `* OK Still here` in IDLE (`conventions.md` §10: NAT, mobile networks).
 pub const IMAP_STILL_HERE: Duration = Duration::from_secs(120);
-/// Protocol errors in a row after which the session is closed (S64).
+/// Protocol errors in a row after which the session of a stranger is closed (S64).
 pub const IMAP_ERRORS_IN_A_ROW: u32 = 3;
+/// The same after login: clients try extensions that we do not have, but a client that says nothing else is broken.
+pub const IMAP_ERRORS_LOGGED_IN: u32 = 20;
 /// Time for the last words to a client before its session ends; a client that reads takes them at once.
 pub const IMAP_LAST_WORDS: Duration = Duration::from_secs(10);
 /// Octets of further commands that are read while one is being executed (pipelining).
@@ -321,6 +329,12 @@ pub const INLINE_BODY: u64 = 256 * 1024;
 pub const RECORD: usize = 1024 * 1024;
 /// Keywords of a mailbox (S70).
 pub const KEYWORDS: usize = 64;
+/// Mailboxes of an account: a committed change of the tree writes all their names anew for its readers.
+pub const MAILBOXES: usize = 8192;
+/// Subscribed names of an account; they may name mailboxes that are gone.
+pub const SUBSCRIPTIONS: usize = 16_384;
+/// Messages of an account that COPY may make: rows are in memory, and a copy costs its owner nothing.
+pub const COPIED_MESSAGES: u64 = 4_000_000;
 /// Changes of a mailbox that are kept for sessions to pull; an older session compares versions instead.
 pub const CHANGES_KEPT: usize = 1024;
 /// UIDs in all changes kept of a mailbox.

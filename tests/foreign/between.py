@@ -35,7 +35,7 @@ class Manners(socketserver.StreamRequestHandler):
 
     def handle(self):
         self.say("220 ready")
-        in_data = False
+        in_data, accepted = False, 0
         for line in self.rfile:
             line = line.rstrip(b"\r\n")
             if in_data:
@@ -46,14 +46,17 @@ class Manners(socketserver.StreamRequestHandler):
                 continue
             verb = line[:4].decode("ascii", "replace").upper()
             if verb == "EHLO":
-                self.say("250-bad.test\r\n250 PIPELINING")
+                self.say("250-bad.test\r\n250-PIPELINING\r\n250 8BITMIME")
             elif verb == "QUIT":
                 self.say("221 bye")
                 return
+            elif verb == "DATA" and not accepted:
+                self.say("554 5.5.1 no valid recipients")
             elif verb == "DATA":
                 in_data = self.reply("DATA", "354 go").startswith("354")
             else:
-                self.reply(verb, "250 2.0.0 OK")
+                taken = self.reply(verb, "250 2.0.0 OK").startswith("250")
+                accepted = 0 if verb in ("MAIL", "RSET") else accepted + (verb == "RCPT" and taken)
 
     def reply(self, verb, otherwise):
         replies = self.server.replies.get(verb, [otherwise])

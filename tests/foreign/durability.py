@@ -4,7 +4,8 @@
     durability.py            mixed load of eight sessions under strace; the checker; the checker against falsified traces
     durability.py --mutant   expects the checker to FAIL: PILLARBOX is a build without syncs (RUSTFLAGS="--cfg pillarbox_no_sync")
 
-The rule: for each `250` to DATA and each tagged `OK` to APPEND, STORE and EXPUNGE there is, between the arrival of its request and the
+The rule: for each `250` to DATA or BDAT and each tagged `OK` to a command that changes something (APPEND, STORE, EXPUNGE, COPY, MOVE,
+CREATE, RENAME, DELETE) there is, between the arrival of its request and the
 moment its reply leaves, a write to a file below `journal/` that returned (and shows the operation's token, where it has one), and on the
 same file a sync that *began after* that write returned and itself returned 0. The order is that of strace's file; a call in two parts
 (`<unfinished ...>`, `resumed`) begins with the first and ends with the second.
@@ -29,6 +30,7 @@ WRITES = {"write", "writev", "pwrite64", "pwritev", "pwritev2"}
 SENDS = {"sendto", "sendmsg", "write", "writev"}
 RECEIVES = {"recvfrom", "recvmsg", "read", "readv"}
 ROUNDS = 12
+KINDS = ("DATA", "BDAT", "APPEND", "STORE", "EXPUNGE", "COPY", "MOVE", "CREATE", "RENAME", "DELETE")
 # One for each IMAP session: every account has them.
 BOXES = ["Drafts", "Sent", "Trash", "Junk"]
 
@@ -151,6 +153,16 @@ class Session:
             pass
         return line
 
+    def append(self, tag, box, data):
+        """An APPEND's tagged line."""
+        self.say(f"{tag} APPEND {box} {{{len(data)}}}")
+        while not self.line().startswith("+"):
+            pass
+        self.say(data + b"\r\n")
+        while not (line := self.line()).startswith(tag + " "):
+            pass
+        return line
+
 
 def smtp_load(server, number, operations, rounds):
     session = Session(server.port["smtp"])
@@ -159,15 +171,17 @@ def smtp_load(server, number, operations, rounds):
     session.reply()
     for turn in range(rounds):
         token = f"tok-smtp-{number}-{turn}-x"
-        for command in ("MAIL FROM:<carol@there.test>", "RCPT TO:<alice@here.test>", "DATA"):
+        kind = "BDAT" if turn % 3 == 2 else "DATA"
+        for command in ("MAIL FROM:<carol@there.test>", "RCPT TO:<alice@here.test>", "DATA")[: 2 if kind == "BDAT" else 3]:
             session.say(command)
             if session.reply()[:1] not in "23":
                 raise RuntimeError(command)
-        session.say(message(token, body=f"{token} body\r\n" + "filler line\r\n" * (turn * 20)) + b".\r\n")
+        data = message(token, body=f"{token} body\r\n" + "filler line\r\n" * (turn * 20))
+        session.say(f"BDAT {len(data)} LAST\r\n".encode() + data if kind == "BDAT" else data + b".\r\n")
         reply = session.reply()
         if reply.startswith("250"):
             # The reply's last word is the message's own id.
-            operations.append(Operation("DATA", session.port, f"{token} body", reply.split()[-1], token))
+            operations.append(Operation(kind, session.port, f"{token} body", reply.split()[-1], token))
 
 
 def imap_load(server, number, operations, rounds):
@@ -178,23 +192,27 @@ def imap_load(server, number, operations, rounds):
         if not (line := session.command(tag, text)).startswith(f"{tag} OK"):
             raise RuntimeError(line)
     for turn in range(rounds):
-        for kind in ("APPEND", "STORE", "EXPUNGE"):
-            tag, token = f"T{number}q{turn}{kind[0]}", f"tok{kind}{number}q{turn}x"
+        for kind in ("APPEND", "STORE", "CREATE", "COPY", "MOVE", "RENAME", "DELETE", "EXPUNGE"):
+            tag, token = f"T{number}q{turn}{kind[:2]}", f"tok{kind}{number}q{turn}x"
             if kind == "APPEND":
                 data = message(token, body=f"{token} body\r\n")
-                session.say(f"{tag} APPEND {box} {{{len(data)}}}")
-                while not session.line().startswith("+"):
-                    pass
-                session.say(data + b"\r\n")
-                while not (line := session.line()).startswith(tag + " "):
-                    pass
+                line = session.append(tag, box, data)
                 request = f"{token} body"
             elif kind == "STORE":
                 line = session.command(tag, f"STORE * +FLAGS ({token})")
                 request = tag
+            elif kind == "CREATE":
+                line, request, made = session.command(tag, f"CREATE {token}"), tag, token
+            elif kind in ("COPY", "MOVE"):
+                line, request, token = session.command(tag, f"{kind} * {made}"), tag, None
+            elif kind == "RENAME":
+                line, request, made = session.command(tag, f"RENAME {made} {token}"), tag, token
+            elif kind == "DELETE":
+                line, request, token = session.command(tag, f"DELETE {made}"), tag, None
             else:
                 if turn % 2:
                     continue
+                session.append(tag + "a", box, b"x: y\r\n\r\n")
                 session.command(tag + "d", "STORE * +FLAGS.SILENT (\\Deleted)")
                 line = session.command(tag, "EXPUNGE")
                 request, token = tag, None
@@ -229,6 +247,7 @@ def expunge_alone(server, operations):
     session.command("l", f'LOGIN bob@here.test "{PASSWORD}"')
     session.command("s", f"SELECT {BOXES[0]}")
     for turn in range(3):
+        session.append(f"A{turn}a", BOXES[0], b"x: y\r\n\r\n")
         if not session.command(f"A{turn}d", "STORE 1 +FLAGS.SILENT (\\Deleted)").startswith(f"A{turn}d OK"):
             break
         if session.command(f"A{turn}x", "EXPUNGE").startswith(f"A{turn}x OK"):
@@ -272,7 +291,7 @@ def watched():
 
 def judge(calls, operations, expected):
     wrong = violations(calls, operations)
-    for kind in ("DATA", "APPEND", "STORE", "EXPUNGE"):
+    for kind in KINDS:
         count = sum(operation.kind == kind for operation in operations)
         early = [(operation.reply, why) for operation, why in wrong if operation.kind == kind]
         check(f"{kind}: enough was acknowledged to judge ({count})", count >= 10)

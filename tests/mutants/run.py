@@ -4,6 +4,7 @@
     python3 tests/mutants/run.py imap [NAME...]
     python3 tests/mutants/run.py smtp [NAME...]
     python3 tests/mutants/run.py smtp_client [NAME...]
+    python3 tests/mutants/run.py delivery [NAME...]
 
 The faults of the SMTP sessions must be caught by their scripts alone.
 """
@@ -18,6 +19,7 @@ TESTS = {
     "imap": ["--test", "scripts_imap", "--test", "imap_session"],
     "smtp": ["--test", "scripts_smtp"],
     "smtp_client": ["--test", "scripts_smtp_client"],
+    "delivery": ["--test", "scripts_scheduler"],
 }
 
 

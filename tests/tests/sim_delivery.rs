@@ -60,11 +60,15 @@ impl Internet {
 
     /// Hands a message in as alice@one.test.
     async fn submit(&self, to: &[&str], subject: &str) {
+        self.submit_from("alice@one.test", to, subject).await;
+    }
+
+    async fn submit_from(&self, from: &str, to: &[&str], subject: &str) {
         let stream = server::connect(&self.client, SocketAddr::new(self.nodes[0], 587)).await;
         let mut smtp = Smtp::begin(stream).await.expect("a session");
         let login = base64::encode(format!("\0alice@one.test\0{PASSWORD}").as_bytes());
         smtp.command(&format!("AUTH PLAIN {login}"), "235").await.expect("logged in");
-        smtp.command("MAIL FROM:<alice@one.test>", "250").await.expect("MAIL");
+        smtp.command(&format!("MAIL FROM:<{from}>"), "250").await.expect("MAIL");
         for to in to {
             smtp.command(&format!("RCPT TO:<{to}>"), "250").await.expect("RCPT");
         }
@@ -76,6 +80,10 @@ impl Internet {
 
     /// The INBOX of a user, whole messages as text.
     async fn inbox(&self, address: &str) -> Vec<String> {
+        self.mailbox(address, "INBOX").await
+    }
+
+    async fn mailbox(&self, address: &str, name: &str) -> Vec<String> {
         let ip = if address.ends_with(ONE) {
             self.nodes[0]
         } else {
@@ -83,7 +91,7 @@ impl Internet {
         };
         let stream = server::connect(&self.client, SocketAddr::new(ip, 143)).await;
         let mut imap = Imap::login(stream, address, PASSWORD).await.expect("a session");
-        let messages = imap.messages("INBOX").await.expect("messages");
+        let messages = imap.messages(name).await.expect("messages");
         imap.ok("LOGOUT").await.expect("logged out");
         messages
             .into_iter()
@@ -169,6 +177,26 @@ fn nowhere() {
             let report = report.unwrap_or_else(|| panic!("{recipient} in {reports:?}"));
             assert!(report.replace("\r\n ", " ").contains(words), "{words} in {report}");
         }
+    });
+}
+
+/// What fails without a reverse path is set aside for the postmaster (alice), in a mailbox that is made for it; nobody else is told.
+#[test]
+fn undeliverable() {
+    story(5, async |net: Internet| {
+        for subject in ["first", "second"] {
+            net.submit_from("", &["nobody@two.test"], subject).await;
+            net.pass(Duration::from_secs(30)).await;
+        }
+        assert_eq!(net.inbox("alice@one.test").await.len(), 0);
+        let copies = net.mailbox("alice@one.test", "Undeliverable").await;
+        assert_eq!(copies.len(), 2, "{copies:?}");
+        assert!(
+            copies[0].contains("Final-Recipient: rfc822; nobody@two.test\r\nAction: failed\r\n"),
+            "{}",
+            copies[0]
+        );
+        assert!(copies[1].contains("\r\nTo: <postmaster@one.test>\r\n"), "{}", copies[1]);
     });
 }
 

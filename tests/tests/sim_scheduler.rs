@@ -88,6 +88,7 @@ impl Post for Made {
             .sleep_until(self.env.now().instant.after(Duration::from_secs(1)))
             .await;
         match &*server {
+            "mx.hanging.test" => std::future::pending().await,
             "mx.dead.test" => return Err(reply(451, [4, 4, 1], "no answer", &server)),
             "mx.panic.test" => panic!("a panic in a delivery"),
             _ => {}
@@ -132,11 +133,12 @@ impl Post for Made {
             let text = String::from_utf8_lossy(&letter.body).into_owned();
             assert!(text.contains("\r\nSubject: the original\r\n"), "{text}");
             let accounts: Vec<_> = letter.placements.iter().map(|placement| placement.account.0[0]).collect();
+            let aside = if letter.set_aside { " aside" } else { "" };
             let others = letter.queued.map_or(String::new(), |queued| {
                 assert_eq!(queued.reverse_path, ReversePath::Null);
                 format!(" queued for {}", queued.recipients[0].address)
             });
-            format!("; report to accounts {accounts:?}{others}")
+            format!("; report to accounts {accounts:?}{aside}{others}")
         });
         async move {
             env.sleep_until(env.now().instant.after(Duration::from_millis(3))).await;
@@ -232,7 +234,7 @@ fn the_host_does_what_the_machine_asks() {
             "{first:?}"
         );
         assert!(
-            first.contains(&"commit 3/0 failed; report to accounts [9]".into()),
+            first.contains(&"commit 3/0 failed; report to accounts [9] aside".into()),
             "{first:?}"
         );
 
@@ -274,9 +276,15 @@ fn the_host_does_what_the_machine_asks() {
 
         // The end waits for what is being sent.
         dispatch.entered(message(&env, 5, "alice@one.test", &["bob@two.test"]));
+        dispatch.entered(message(&env, 6, "alice@one.test", &["x@hanging.test"]));
         pass(&env, Duration::from_millis(1001)).await;
+        let begun = env.now().instant;
         dispatch.shutdown();
         dispatch.ended().await;
+        assert!(
+            env.now().instant.since(begun) < Duration::from_secs(1),
+            "it waits for nobody who does not answer"
+        );
         let last = journal.take();
         assert!(last.contains(&"commit 5/0 relayed".into()), "{last:?}");
         assert_eq!(dispatch.operate(Which::All, Operation::Cancel).await, None);

@@ -6,11 +6,13 @@ use std::task::{Context, Poll};
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
     AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
-    Pulled, PulledChanges, Value,
+    Pulled, PulledChanges, TransferDone, TreeChanged, TreeWish, Value,
 };
 use pillarbox_core::machine::BodyError;
 use pillarbox_core::smtp::server::ask::SinkOpened;
-use pillarbox_core::store::request::{Placement, Refused, Reply, Request, Where};
+use pillarbox_core::store::MailboxId;
+use pillarbox_core::store::request::{NewMailbox, Placement, Refused, Reply, Request, Where};
+use pillarbox_core::store::tree::TreeRequest;
 
 use super::Shared;
 use super::body::{self, BodyRun};
@@ -176,6 +178,46 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                     })
                 },
             ),
+            Ask::ChangeTree { account, wish, then } => self.submit(
+                Request::Tree {
+                    account,
+                    change: tree_request(&shared.env, wish),
+                    at: shared.env.now().unix,
+                    origin: number,
+                },
+                then,
+                |reply| {
+                    TreeChanged(match reply {
+                        Reply::Tree(done) => Ok(done),
+                        other => Err(refused(other)),
+                    })
+                },
+            ),
+            Ask::Transfer {
+                from,
+                to,
+                uids,
+                strict,
+                moves,
+                then,
+            } => self.submit(
+                Request::Transfer {
+                    from,
+                    to,
+                    uids,
+                    strict,
+                    moves,
+                    at: shared.env.now().unix,
+                    origin: number,
+                },
+                then,
+                |reply| {
+                    TransferDone(match reply {
+                        Reply::Transferred(done) => Ok(done),
+                        other => Err(refused(other)),
+                    })
+                },
+            ),
             Ask::OpenMessage { size, then } => {
                 self.sink = Some(Sink::new(shared.store.clone()));
                 Performed::Later(Box::pin(async move {
@@ -251,6 +293,30 @@ impl<E: Env> Drop for ImapHost<E> {
     }
 }
 
+/// A wish with random ids for the mailboxes that it makes.
+fn tree_request<E: Env>(env: &E, wish: TreeWish) -> TreeRequest {
+    let random = || {
+        let mut id = [0; 16];
+        env.entropy(&mut id);
+        MailboxId(id)
+    };
+    match wish {
+        TreeWish::Create { name, special_use } => TreeRequest::Create(NewMailbox {
+            mailbox: random(),
+            name,
+            special_use,
+        }),
+        TreeWish::Delete(name) => TreeRequest::Delete(name),
+        TreeWish::Rename { from, to } => TreeRequest::Rename {
+            from,
+            to,
+            fresh: random(),
+        },
+        TreeWish::Subscribe(name) => TreeRequest::Subscribe(name),
+        TreeWish::Unsubscribe(name) => TreeRequest::Unsubscribe(name),
+    }
+}
+
 /// The refusal in a reply; a reply of another kind is the store's bug, and shown as such.
 fn refused(reply: Reply) -> Refused {
     match reply {
@@ -261,6 +327,8 @@ fn refused(reply: Reply) -> Refused {
         | Reply::Expunged { .. }
         | Reply::Mailboxes(_)
         | Reply::Selected(_)
+        | Reply::Tree(_)
+        | Reply::Transferred(_)
         | Reply::Changed { .. }
         | Reply::Queue(_) => Refused::Limit("the store gave another answer than was asked for".into()),
     }

@@ -359,6 +359,7 @@ impl<B: MessageBody> Message<B> {
     }
 }
 
+/// What the server said. What it comes to is logged when it is durable (`scheduler`).
 fn log(server: &str, transaction: &Transaction, results: &[Outcome]) {
     let queue_id = transaction.id.0;
     for (recipient, outcome) in transaction.recipients.iter().zip(results) {
@@ -367,9 +368,9 @@ fn log(server: &str, transaction: &Transaction, results: &[Outcome]) {
         let [class, subject, detail] = said.status;
         let (code, status, said) = (said.code, format!("{class}.{subject}.{detail}"), &*said.text);
         match outcome {
-            Outcome::Relayed { .. } => tracing::info!(queue_id, recipient, server, code, status, said, "message relayed"),
-            Outcome::Deferred(_) => tracing::info!(queue_id, recipient, server, code, status, said, "message deferred"),
-            Outcome::Failed(_) => tracing::warn!(queue_id, recipient, server, code, status, said, "message failed"),
+            Outcome::Relayed { .. } => tracing::debug!(queue_id, recipient, server, code, status, said, "taken"),
+            Outcome::Deferred(_) => tracing::debug!(queue_id, recipient, server, code, status, said, "deferred"),
+            Outcome::Failed(_) => tracing::debug!(queue_id, recipient, server, code, status, said, "refused"),
         }
     }
 }

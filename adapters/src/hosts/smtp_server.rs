@@ -132,7 +132,19 @@ fn committed(reply: &Reply) -> Committed {
     match reply {
         Reply::Placed { .. } => Committed::Done,
         Reply::Refused(Refused::DiskFull) => Committed::Full,
-        Reply::Refused(Refused::NoSuchMailbox | Refused::Limit(_) | Refused::Stopping)
+        Reply::Refused(
+            Refused::NoSuchMailbox
+            | Refused::Limit(_)
+            | Refused::Stopping
+            | Refused::AlreadyExists
+            | Refused::Cannot(_)
+            | Refused::HasChildren
+            | Refused::UseTaken
+            | Refused::NoDestination
+            | Refused::Expunged,
+        )
+        | Reply::Tree(_)
+        | Reply::Transferred(_)
         | Reply::Done
         | Reply::Flagged { .. }
         | Reply::Expunged { .. }

@@ -282,6 +282,8 @@ impl<E: Env> Task<E> {
             | Request::Expunge { .. }
             | Request::Mailboxes(_)
             | Request::Changes { .. }
+            | Request::Tree { .. }
+            | Request::Transfer { .. }
             | Request::Unwatch { .. }
             | Request::ChangeQueue(_)
             | Request::Queue => None,

@@ -1,4 +1,4 @@
-//! Mailbox names: modified UTF-7 on the wire, UTF-8 within (RFC 3501 §5.1).
+//! Mailbox names: modified UTF-7 on the wire (RFC 3501 §5.1), or UTF-8 once IMAP4rev2 is enabled (RFC 9051 §5.1); UTF-8 within.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,14 +8,24 @@ use crate::bytes::utf7;
 use crate::limits;
 use crate::store::MailboxName;
 
+/// The form of mailbox names on a session's wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// Modified UTF-7 (RFC 3501 §5.1.3).
+    #[default]
+    Utf7,
+    /// UTF-8, after ENABLE IMAP4rev2.
+    Utf8,
+}
+
 /// Between the levels of a name.
 pub const DELIMITER: char = '/';
 
 /// Reads a name: `mailbox = "INBOX" / astring`. INBOX, alone or as first level, is `INBOX` in any case.
 ///
 /// Names that can be no mailbox's are refused, with what is wrong (S42): empty levels, control characters, too long or deep.
-pub fn parse(wire: &[u8]) -> Result<MailboxName, &'static str> {
-    let mut name = decode(wire)?;
+pub fn parse(wire: &[u8], names: Names) -> Result<MailboxName, &'static str> {
+    let mut name = decode(wire, names)?;
     if name.split(DELIMITER).any(str::is_empty) {
         return Err("mailbox name has an empty level");
     }
@@ -30,8 +40,11 @@ pub fn parse(wire: &[u8]) -> Result<MailboxName, &'static str> {
 }
 
 /// Reads a reference or a pattern, which need not be a mailbox's name.
-pub fn decode(wire: &[u8]) -> Result<String, &'static str> {
-    let name = utf7::decode(wire).ok_or("mailbox name is not modified UTF-7")?;
+pub fn decode(wire: &[u8], names: Names) -> Result<String, &'static str> {
+    let name = match names {
+        Names::Utf7 => utf7::decode(wire).ok_or("mailbox name is not modified UTF-7")?,
+        Names::Utf8 => core::str::from_utf8(wire).map_err(|_| "mailbox name is not UTF-8")?.into(),
+    };
     if name.len() > limits::IMAP_MAILBOX_NAME {
         return Err("mailbox name is too long");
     }
@@ -43,8 +56,21 @@ pub fn decode(wire: &[u8]) -> Result<String, &'static str> {
 }
 
 /// Writes a name as `mailbox`.
-pub fn encode(name: &str, out: &mut Vec<u8>) {
-    response::astring(utf7::encode(name).as_bytes(), out);
+pub fn encode(name: &str, names: Names, out: &mut Vec<u8>) {
+    match names {
+        Names::Utf7 => response::astring(utf7::encode(name).as_bytes(), out),
+        Names::Utf8 if name.is_ascii() => response::astring(name.as_bytes(), out),
+        Names::Utf8 => {
+            out.push(b'"');
+            for byte in name.bytes() {
+                if matches!(byte, b'"' | b'\\') {
+                    out.push(b'\\');
+                }
+                out.push(byte);
+            }
+            out.push(b'"');
+        }
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +87,7 @@ mod tests {
             ("&U,BTFw-", "台北"),
             ("R&-D", "R&D"),
         ] {
-            assert_eq!(&*parse(wire.as_bytes()).unwrap().0, name);
+            assert_eq!(&*parse(wire.as_bytes(), Names::Utf7).unwrap().0, name);
         }
     }
 
@@ -72,7 +98,7 @@ mod tests {
         for wire in [
             "", "/", "/a", "a/", "a//b", "a\0b", "a\r\nb", "&AAo-", "&IAk", "&ICg-", "&AH8-", "R&D", "\u{e4}", &deep, &long,
         ] {
-            assert!(parse(wire.as_bytes()).is_err(), "{wire:?}");
+            assert!(parse(wire.as_bytes(), Names::Utf7).is_err(), "{wire:?}");
         }
     }
 }

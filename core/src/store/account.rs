@@ -1,6 +1,6 @@
 //! The model of an account: its mailboxes, its counter of changes, and where its next frame goes.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,6 +11,8 @@ use super::request::{ListedMailbox, Where};
 use super::version::{Chunk, Fixed, FlagColumns, Version};
 use super::{AccountId, Location, Lsn, MailboxId, MailboxName, ModSeq, SpecialUse, Uid};
 use crate::record::{Malformed, Reader, Record};
+
+mod tree;
 
 /// An account.
 #[derive(Debug, Clone)]
@@ -30,6 +32,16 @@ pub struct Account {
     mailboxes: BTreeMap<MailboxId, Mailbox>,
     inbox: Option<MailboxId>,
     made: bool,
+    names: BTreeMap<MailboxName, MailboxId>,
+    subscriptions: BTreeSet<MailboxName>,
+    /// The greatest UIDVALIDITY that any of its mailboxes ever had.
+    last_uid_validity: u32,
+    /// What sessions see: mailboxes and subscriptions after the last committed batch.
+    shown: Arc<[ListedMailbox]>,
+    /// Made by a record that is not committed yet.
+    unseen: BTreeSet<MailboxId>,
+    /// Deleted by a record that is not committed yet: sessions still see them.
+    leaving: BTreeMap<MailboxId, Mailbox>,
 }
 
 /// The end of an account's packs.
@@ -69,6 +81,12 @@ impl Account {
             mailboxes: BTreeMap::new(),
             inbox: None,
             made: false,
+            names: BTreeMap::new(),
+            subscriptions: BTreeSet::new(),
+            last_uid_validity: 0,
+            shown: Arc::new([]),
+            unseen: BTreeSet::new(),
+            leaving: BTreeMap::new(),
         }
     }
 
@@ -86,28 +104,6 @@ impl Account {
     /// One of its mailboxes, to be changed.
     pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         self.mailboxes.get_mut(&id)
-    }
-
-    /// The mailbox of a name; INBOX in any case.
-    pub fn by_name(&self, name: &MailboxName) -> Option<MailboxId> {
-        let inbox = name.0.eq_ignore_ascii_case("INBOX");
-        let mut found = self.mailboxes.iter();
-        found
-            .find(|(_, mailbox)| mailbox.name == *name || inbox && mailbox.name.0.eq_ignore_ascii_case("INBOX"))
-            .map(|(id, _)| *id)
-    }
-
-    /// Its mailboxes, by name.
-    pub fn list(&self) -> Arc<[ListedMailbox]> {
-        let listed = self.mailboxes.iter().map(|(id, mailbox)| ListedMailbox {
-            mailbox: *id,
-            name: mailbox.name.clone(),
-            special_use: mailbox.special_use,
-            subscribed: mailbox.subscribed,
-        });
-        let mut listed: Vec<ListedMailbox> = listed.collect();
-        listed.sort_by(|a, b| a.name.cmp(&b.name));
-        listed.into()
     }
 
     /// All mailboxes.
@@ -167,13 +163,16 @@ impl Account {
                     mailbox.expunge(lsn, origin, expunge);
                 }
             }
+            Operation::Tree(change) => self.reshape(lsn, origin, change),
+            Operation::Transfer(transfer) => self.transfer(lsn, origin, transfer),
         }
     }
 
     fn make(&mut self, lsn: Lsn, new: &NewAccount) {
-        for mailbox in &new.mailboxes {
-            let made = Mailbox::new(mailbox.name.clone(), mailbox.special_use, new.uid_validity, self.mod_seq, lsn);
-            self.mailboxes.entry(mailbox.mailbox).or_insert(made);
+        // Each has one of its own, so that no name ever shows another mailbox's (see `tree`).
+        for (mailbox, uid_validity) in new.mailboxes.iter().zip(new.uid_validity..) {
+            self.make_mailbox(lsn, mailbox, uid_validity);
+            self.subscriptions.insert(mailbox.name.clone());
         }
         self.made = true;
         self.inbox = self.inbox.or(new.mailboxes.first().map(|first| first.mailbox));
@@ -200,13 +199,16 @@ impl Record for Account {
         self.pack.len.encode(out);
         self.inbox.encode(out);
         self.queue.encode(out);
+        self.last_uid_validity.encode(out);
+        let subscriptions = u32::try_from(self.subscriptions.len()).expect("an account has few subscriptions");
+        subscriptions.encode(out);
+        self.subscriptions.iter().for_each(|name| name.encode(out));
         let count = u32::try_from(self.mailboxes.len()).expect("an account has few mailboxes");
         count.encode(out);
         for (id, mailbox) in &self.mailboxes {
             id.encode(out);
             mailbox.name.encode(out);
             mailbox.special_use.encode(out);
-            mailbox.subscribed.encode(out);
             mailbox.version().encode(out);
         }
     }
@@ -222,12 +224,15 @@ impl Record for Account {
         account.inbox = Option::decode(from)?;
         account.queue = Queue::decode(from)?;
         account.made = true;
+        account.last_uid_validity = u32::decode(from)?;
+        for _ in 0..u32::decode(from)? {
+            account.subscriptions.insert(MailboxName::decode(from)?);
+        }
         for _ in 0..u32::decode(from)? {
             let id = MailboxId::decode(from)?;
             let (name, special_use) = (MailboxName::decode(from)?, Option::<SpecialUse>::decode(from)?);
-            let subscribed = bool::decode(from)?;
-            let mut mailbox = Mailbox::from_version(name, special_use, Version::decode(from)?);
-            mailbox.subscribed = subscribed;
+            account.names.insert(name.clone(), id);
+            let mailbox = Mailbox::from_version(name, special_use, Version::decode(from)?);
             account.mailboxes.insert(id, mailbox);
         }
         Ok(account)

@@ -7,6 +7,9 @@
 //!
 //! `len` counts the body; a big body's frame is a *stub*: `big:<len>` in its place, and no body follows. `internal-date` is in
 //! seconds since 1970, `flags` a number, `crc32c` the body's, in hexadecimal.
+//!
+//! A message of the queue that ended before it was settled leaves a gap in its pack (zeros; after a power loss perhaps anything), so a
+//! frame there need not begin behind CRLF. Those frames say what was sent, not to whom: the queue's rows cannot be rebuilt from them.
 
 use alloc::format;
 use alloc::string::String;

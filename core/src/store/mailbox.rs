@@ -11,6 +11,8 @@ use super::version::{CHUNK_ROWS, Change, ChangeKind, Changes, Chunk, Fixed, Flag
 use super::{Flags, KeywordBits, Lsn, MailboxName, ModSeq, SpecialUse, Uid};
 use crate::limits;
 
+pub(super) mod receive;
+
 /// A mailbox.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
@@ -18,8 +20,6 @@ pub struct Mailbox {
     pub name: MailboxName,
     /// What it is for.
     pub special_use: Option<SpecialUse>,
-    /// Whether it is subscribed.
-    pub subscribed: bool,
     /// UIDVALIDITY.
     pub uid_validity: u32,
     uid_next: Uid,
@@ -30,6 +30,8 @@ pub struct Mailbox {
     chunks: Vec<Chunk>,
     /// What sessions see: the state after the last committed batch.
     published: Arc<Version>,
+    /// Whether something changed since. The record does not tell: one may make a mailbox and fill it.
+    changed: bool,
     changes: VecDeque<Change>,
     changed_uids: usize,
     /// Every change behind this record is in `changes`.
@@ -59,7 +61,6 @@ impl Mailbox {
         Mailbox {
             name,
             special_use,
-            subscribed: true,
             uid_validity: version.uid_validity,
             uid_next: version.uid_next,
             highest_mod_seq: version.highest_mod_seq,
@@ -72,6 +73,7 @@ impl Mailbox {
             changes_from: version.lsn,
             recent_from: Uid(1),
             published: Arc::new(version),
+            changed: false,
         }
     }
 
@@ -83,6 +85,11 @@ impl Mailbox {
     /// The last record applied, published or not.
     pub fn last_lsn(&self) -> Lsn {
         self.last_lsn
+    }
+
+    /// Its keywords: bit n of [`KeywordBits`] is entry n.
+    pub fn keyword_table(&self) -> Arc<[Arc<str>]> {
+        self.keywords.clone()
     }
 
     /// What sessions see.
@@ -223,7 +230,7 @@ impl Mailbox {
 
     /// Makes the state after a committed batch visible.
     pub fn publish(&mut self) -> &Arc<Version> {
-        if self.published.lsn != self.last_lsn {
+        if core::mem::take(&mut self.changed) {
             self.published = Arc::new(self.version());
         }
         &self.published
@@ -243,6 +250,7 @@ impl Mailbox {
     }
 
     fn changed(&mut self, lsn: Lsn, origin: u64, mod_seq: ModSeq, what: ChangeKind) {
+        self.changed = true;
         self.last_lsn = lsn;
         self.highest_mod_seq = self.highest_mod_seq.max(mod_seq);
         self.changed_uids += uids_of(&what);

@@ -19,6 +19,7 @@ pub mod operation;
 pub mod queue;
 pub mod ranges;
 pub mod request;
+pub mod tree;
 pub mod version;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::queue::{Enqueue, QUEUE, QueueId, RowChange};
 use super::ranges::UidRanges;
 use super::request::{FlagHow, NewMailbox};
+use super::tree::{Transfer, TreeChange};
 use super::{AccountId, EmailId, Flags, Location, MailboxId, MailboxKey, ModSeq, Uid};
 use crate::time::UnixTime;
 
@@ -22,6 +23,10 @@ pub enum Operation {
     Expunge(Expunge),
     /// Rows of the queue change.
     ChangeQueue(Vec<RowChange>),
+    /// The tree of mailboxes.
+    Tree(TreeChange),
+    /// Messages go from one mailbox to another.
+    Transfer(Transfer),
 }
 
 /// A new account with its first mailboxes.
@@ -137,6 +142,21 @@ impl Operation {
             Operation::Flag(flag) => alloc::vec![flag.mailbox.account],
             Operation::Expunge(expunge) => alloc::vec![expunge.mailbox.account],
             Operation::ChangeQueue(_) => alloc::vec![QUEUE],
+            Operation::Tree(change) => alloc::vec![change.account],
+            Operation::Transfer(transfer) => alloc::vec![transfer.from.account],
+        }
+    }
+
+    /// The rows of the queue that it changes.
+    pub fn row_changes(&self) -> &[RowChange] {
+        match self {
+            Operation::Place(place) => &place.changes,
+            Operation::ChangeQueue(changes) => changes,
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => &[],
         }
     }
 
@@ -161,7 +181,12 @@ impl Operation {
                     ..*place
                 })
             }
-            Operation::Account(_) | Operation::Flag(_) | Operation::Expunge(_) | Operation::ChangeQueue(_) => self.clone(),
+            Operation::Account(_)
+            | Operation::Flag(_)
+            | Operation::Expunge(_)
+            | Operation::ChangeQueue(_)
+            | Operation::Tree(_)
+            | Operation::Transfer(_) => self.clone(),
         }
     }
 }
@@ -171,7 +196,15 @@ pub fn inbox(mailboxes: &[NewMailbox]) -> Option<MailboxId> {
     mailboxes.first().map(|new| new.mailbox)
 }
 
-crate::record_enum!(Operation { 1 => Account(new), 2 => Place(place), 3 => Flag(flag), 4 => Expunge(expunge), 5 => ChangeQueue(changes) });
+crate::record_enum!(Operation {
+    1 => Account(new),
+    2 => Place(place),
+    3 => Flag(flag),
+    4 => Expunge(expunge),
+    5 => ChangeQueue(changes),
+    16 => Tree(change),
+    17 => Transfer(transfer),
+});
 crate::record_struct!(NewAccount {
     account,
     uid_validity,

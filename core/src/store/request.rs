@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::queue::{Enqueue, QueueId, QueuedMessage, RowChange};
+use super::tree::{Transferred, TreeDone, TreeRequest};
 use super::version::{Changes, Version};
 use super::{AccountId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, SpecialUse, Uid};
 use crate::time::UnixTime;
@@ -40,7 +41,8 @@ pub enum Request {
         /// What of it enters the queue; at most 255.
         queued: Vec<Enqueue>,
         /// Rows of the queue that change with it (a report and the failure that it reports). With any, the message is taken even
-        /// when the disk is too full for new mail.
+        /// when the disk is too full for new mail. Changes that come too late are skipped, as by `ChangeQueue`; when all of them
+        /// do, there is nothing to report: nothing is done, and `placed` and `queued` are empty.
         changes: Vec<RowChange>,
         /// Who asks (a session's number; 0 = none).
         origin: u64,
@@ -99,6 +101,34 @@ pub enum Request {
         mailbox: MailboxKey,
         /// Whose.
         watch: u64,
+    },
+    /// Effect: changes the tree of mailboxes. -> `Tree`
+    Tree {
+        /// Whose.
+        account: AccountId,
+        /// How.
+        change: TreeRequest,
+        /// Now: UIDVALIDITY and SAVEDATE come from it.
+        at: UnixTime,
+        /// Who asks.
+        origin: u64,
+    },
+    /// Effect: copies or moves messages within an account, all or none. -> `Transferred`
+    Transfer {
+        /// From here.
+        from: MailboxKey,
+        /// Into this mailbox of the account.
+        to: MailboxName,
+        /// Which, ascending.
+        uids: Arc<[Uid]>,
+        /// Refused when one of them is gone; else those that are there go.
+        strict: bool,
+        /// They leave the source.
+        moves: bool,
+        /// SAVEDATE.
+        at: UnixTime,
+        /// Who asks.
+        origin: u64,
     },
 }
 
@@ -226,6 +256,10 @@ pub enum Reply {
     },
     /// Not done, and nothing of it was done.
     Refused(Refused),
+    /// The tree is changed.
+    Tree(TreeDone),
+    /// Messages are copied or moved.
+    Transferred(Transferred),
 }
 
 /// A message's place.
@@ -241,11 +275,11 @@ pub struct Placed {
     pub location: Location,
 }
 
-/// A mailbox in a list.
+/// A mailbox in a list, or a name that is only subscribed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedMailbox {
-    /// Its id.
-    pub mailbox: MailboxId,
+    /// Its id; `None`: there is a subscription, but no mailbox.
+    pub mailbox: Option<MailboxId>,
     /// Its name.
     pub name: MailboxName,
     /// What it is for.
@@ -276,4 +310,16 @@ pub enum Refused {
     Limit(String),
     /// The store is stopping.
     Stopping,
+    /// There is a mailbox of this name.
+    AlreadyExists,
+    /// It can never be done; the text says why.
+    Cannot(String),
+    /// A name that is no mailbox has names below it (DELETE).
+    HasChildren,
+    /// Another mailbox has this use already, and there is one of each (`rules.md`).
+    UseTaken,
+    /// The destination of COPY or MOVE is not there.
+    NoDestination,
+    /// Some of the messages are gone.
+    Expunged,
 }

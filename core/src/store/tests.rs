@@ -27,6 +27,8 @@ use crate::limits;
 use crate::machine::Slots;
 use crate::time::UnixTime;
 
+mod tree;
+
 fn key() -> MailboxKey {
     MailboxKey {
         account: AccountId([1; 16]),

@@ -7,7 +7,7 @@ use pillarbox_core::imap::search::Matcher;
 use pillarbox_core::imap::server::Session;
 use pillarbox_core::imap::server::ask::{
     AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
-    Notice, Opened, Pulled, PulledChanges, Settings, Value,
+    Notice, Opened, Pulled, PulledChanges, Settings, TransferDone, TreeChanged, Value,
 };
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
 use pillarbox_core::message::intake::Intake;
@@ -328,6 +328,9 @@ impl Client {
                 modified: Vec::new(),
             }))),
             Ask::Expunge { uids, then, .. } => then.answer(ExpungeDone(Ok(store.expunge(self.number, uids.as_deref())))),
+            // This store is one mailbox; `imap_tree` has more.
+            Ask::ChangeTree { then, .. } => then.answer(TreeChanged(Err(Refused::Cannot("one mailbox is all".into())))),
+            Ask::Transfer { then, .. } => then.answer(TransferDone(Err(Refused::NoDestination))),
             Ask::OpenMessage { then, .. } => then.answer(SinkOpened::Ready),
             Ask::DropMessage => {
                 self.sink.clear();

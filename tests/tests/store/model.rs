@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Request, Where};
+use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Refused, Request, Where};
+use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::{Row, Version};
 use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
 use pillarbox_core::time::UnixTime;
+
+use super::queue::QueueModel;
 
 /// Everything a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Model {
     pub(super) accounts: BTreeMap<AccountId, AccountModel>,
+    pub(super) queue: QueueModel,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,9 @@ pub(super) struct AccountModel {
     pub(super) mod_seq: Option<u64>,
     pub(super) mailboxes: BTreeMap<MailboxId, MailboxModel>,
     pub(super) inbox: MailboxId,
+    pub(super) subscriptions: BTreeSet<MailboxName>,
+    /// The greatest UIDVALIDITY given; `None` in what a session sees.
+    pub(super) last_uid_validity: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +57,18 @@ pub(super) struct Message {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Done,
-    Placed(Vec<(MailboxKey, Uid)>),
-    Flagged { modified: Vec<Uid> },
+    /// Copies, and how many entries into the queue.
+    Placed(Vec<(MailboxKey, Uid)>, usize),
+    Flagged {
+        modified: Vec<Uid>,
+    },
     Expunged,
     NoSuchMailbox,
+    /// Refused for another reason, which the state gives; texts do not matter.
+    Refused(Refused),
+    Tree(Option<MailboxKey>),
+    /// Its lsn does not matter.
+    Transferred(Transferred),
 }
 
 /// A request, and the bytes of a body that lies in a file of its own.
@@ -76,16 +91,28 @@ impl Model {
                 self.accounts.entry(*account).or_insert_with(made);
                 Outcome::Done
             }
-            Request::Place { body, placements, .. } => {
+            Request::Place {
+                body,
+                placements,
+                queued,
+                changes,
+                ..
+            } => {
                 let bytes = match &body.bytes {
                     BodyBytes::Inline(bytes) => bytes.clone(),
                     BodyBytes::Big => wanted.big.clone().expect("a big body has bytes"),
                 };
+                // All come too late: there is nothing to report.
+                if !changes.is_empty() && self.queue.clone().change(changes, true) == 0 {
+                    return Outcome::Placed(Vec::new(), 0);
+                }
                 if placements.iter().any(|one| self.key(one).is_none()) {
                     return Outcome::NoSuchMailbox;
                 }
+                self.queue.change(changes, true);
+                queued.iter().for_each(|one| self.queue.enter(one, &bytes, &body.hash));
                 let placed = placements.iter().map(|one| self.place(one, &bytes, body.crc, &body.hash));
-                Outcome::Placed(placed.collect())
+                Outcome::Placed(placed.collect(), queued.len())
             }
             Request::SetFlags {
                 mailbox,
@@ -97,10 +124,9 @@ impl Model {
                 let Some(account) = self.accounts.get_mut(&mailbox.account) else {
                     return Outcome::NoSuchMailbox;
                 };
-                let model = account
-                    .mailboxes
-                    .get_mut(&mailbox.mailbox)
-                    .expect("mailboxes are never removed");
+                let Some(model) = account.mailboxes.get_mut(&mailbox.mailbox) else {
+                    return Outcome::NoSuchMailbox;
+                };
                 let known = uids.iter().filter(|uid| model.rows.contains_key(&uid.0));
                 let is_fresh = |uid: &&Uid| unchanged_since.is_none_or(|since| model.rows[&uid.0].mod_seq <= since.0);
                 let (fresh, modified): (Vec<Uid>, Vec<Uid>) = known.partition(is_fresh);
@@ -135,10 +161,9 @@ impl Model {
                 let Some(account) = self.accounts.get_mut(&mailbox.account) else {
                     return Outcome::NoSuchMailbox;
                 };
-                let model = account
-                    .mailboxes
-                    .get_mut(&mailbox.mailbox)
-                    .expect("mailboxes are never removed");
+                let Some(model) = account.mailboxes.get_mut(&mailbox.mailbox) else {
+                    return Outcome::NoSuchMailbox;
+                };
                 let before = model.rows.len();
                 let named = |uid: &u32| uids.as_ref().is_none_or(|uids| uids.contains(&Uid(*uid)));
                 model
@@ -149,12 +174,19 @@ impl Model {
                 }
                 Outcome::Expunged
             }
-            Request::ChangeQueue(_) => Outcome::Done,
+            Request::Tree { .. } => self.apply_tree(&wanted.request),
+            Request::Transfer { .. } => self.apply_transfer(&wanted.request),
+            Request::ChangeQueue(changes) => {
+                self.queue.change(changes, false);
+                Outcome::Done
+            }
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
             | Request::Unwatch { .. }
-            | Request::Queue => panic!("queries change nothing"),
+            | Request::Queue => {
+                panic!("queries change nothing")
+            }
         }
     }
 
@@ -164,7 +196,7 @@ impl Model {
             Where::Inbox => account.inbox,
             Where::Mailbox(id) => id,
         };
-        Some(MailboxKey {
+        account.mailboxes.contains_key(&mailbox).then_some(MailboxKey {
             account: one.account,
             mailbox,
         })
@@ -174,7 +206,7 @@ impl Model {
         let key = self.key(one).expect("it was looked at");
         let account = self.accounts.get_mut(&one.account).expect("it was looked at");
         let mod_seq = next(&mut account.mod_seq);
-        let model = account.mailboxes.get_mut(&key.mailbox).expect("mailboxes are never removed");
+        let model = account.mailboxes.get_mut(&key.mailbox).expect("it was looked at");
         let uid = model.uid_next;
         model.uid_next += 1;
         model.highest_mod_seq = mod_seq;
@@ -197,19 +229,26 @@ impl Model {
     /// The same as sessions can see it.
     pub(super) fn visible(&self) -> Model {
         let mut visible = self.clone();
-        visible.accounts.values_mut().for_each(|account| account.mod_seq = None);
+        for account in visible.accounts.values_mut() {
+            (account.mod_seq, account.last_uid_validity) = (None, None);
+        }
+        visible.queue = self.queue.visible();
         visible
     }
 
     /// What differs between what must be (`self`) and what is, in words; empty when nothing does.
     pub(super) fn difference(&self, real: &Model) -> Vec<String> {
-        let mut found = Vec::new();
+        let mut found = self.queue.difference(&real.queue);
         let both = |a: &BTreeMap<AccountId, AccountModel>| a.keys().copied().collect::<BTreeSet<_>>();
         for id in &both(&self.accounts) ^ &both(&real.accounts) {
             found.push(format!("account {id} is there: {}", real.accounts.contains_key(&id)));
         }
         for (id, account) in &self.accounts {
             let Some(seen) = real.accounts.get(id) else { continue };
+            found.extend(super::tree::subscriptions_differ(account, seen));
+            for (id, extra) in seen.mailboxes.iter().filter(|(id, _)| !account.mailboxes.contains_key(id)) {
+                found.push(format!("mailbox {} ({id}) should not be there", extra.name.0));
+            }
             for (mailbox, model) in &account.mailboxes {
                 match seen.mailboxes.get(mailbox) {
                     None => found.push(format!("mailbox {} of {} is missing", model.name.0, short(id))),
@@ -227,7 +266,7 @@ fn short(id: &AccountId) -> String {
 
 impl AccountModel {
     fn new(mailboxes: &[NewMailbox], uid_validity: u32) -> AccountModel {
-        let made = mailboxes.iter().map(|new| {
+        let made = mailboxes.iter().zip(uid_validity..).map(|(new, uid_validity)| {
             let model = MailboxModel {
                 name: new.name.clone(),
                 uid_validity,
@@ -241,6 +280,8 @@ impl AccountModel {
             mod_seq: Some(1),
             mailboxes: made.collect(),
             inbox: mailboxes[0].mailbox,
+            subscriptions: mailboxes.iter().map(|new| new.name.clone()).collect(),
+            last_uid_validity: Some(uid_validity + mailboxes.len() as u32 - 1),
         }
     }
 }
@@ -287,6 +328,9 @@ impl MailboxModel {
 
     fn difference(&self, seen: &MailboxModel, at: &str) -> Vec<String> {
         let mut found = Vec::new();
+        if self.name != seen.name {
+            found.push(format!("{at}: its name is {}", seen.name.0));
+        }
         let mut number = |what: &str, must: u64, is: u64| {
             if must != is {
                 found.push(format!("{at}: {what} is {is}, must be {must}"));
@@ -316,7 +360,7 @@ impl MailboxModel {
     }
 }
 
-fn next(mod_seq: &mut Option<u64>) -> u64 {
+pub(super) fn next(mod_seq: &mut Option<u64>) -> u64 {
     let next = mod_seq.expect("a reference has the counter") + 1;
     *mod_seq = Some(next);
     next

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pillarbox_core::store::Flags;
+use pillarbox_core::store::queue::RowState;
 use pillarbox_tests::disk::StrictDisk;
 use pillarbox_tests::rng::Rng;
 
@@ -40,7 +41,7 @@ fn first_line(text: &str) -> String {
 fn t12_every_broken_promise_is_noticed() {
     let must = some_state().visible();
     assert!(must.difference(&must).is_empty());
-    let breaks: [(&str, fn(&mut Model)); 9] = [
+    let breaks: [(&str, fn(&mut Model)); 17] = [
         ("R1: a message is lost", |model| _ = rows(model).pop_first()),
         ("R1: a byte is changed", |model| {
             let row = rows(model).values_mut().next().expect("there are rows");
@@ -64,13 +65,42 @@ fn t12_every_broken_promise_is_noticed() {
             let row = rows(model).values_mut().next().expect("there are rows");
             row.flags = Flags(row.flags.0 ^ Flags::SEEN.0);
         }),
+        ("R5: a deleted mailbox comes back", |model| {
+            let twin = mailbox(model).clone();
+            let account = model.accounts.values_mut().next().expect("there are accounts");
+            account.mailboxes.insert(pillarbox_core::store::MailboxId([0xee; 16]), twin);
+        }),
+        ("R5: a rename reverts", |model| {
+            mailbox(model).name = pillarbox_core::store::MailboxName("as it was".into());
+        }),
+        ("R5: a subscription is lost", |model| {
+            for account in model.accounts.values_mut() {
+                account.subscriptions.pop_first();
+            }
+        }),
         ("R5: an account is lost", |model| _ = model.accounts.pop_first()),
+        ("R7: a queued message is lost", |model| _ = model.queue.messages.pop_first()),
+        ("R7: a queued byte is changed", |model| {
+            let message = queued(model);
+            let mut content = message.content.to_vec();
+            content[3] ^= 1;
+            message.content = content.into();
+        }),
+        ("R7: a row is relayed that nobody relayed", |model| {
+            queued(model).rows[0].state = RowState::Relayed;
+        }),
+        ("R7: an attempt is forgotten", |model| queued(model).rows[0].attempts += 1),
+        ("R7: a recipient is lost", |model| _ = queued(model).rows.pop()),
     ];
     for (promise, broken) in breaks {
         let mut real = must.clone();
         broken(&mut real);
         assert!(!must.difference(&real).is_empty(), "{promise}: not noticed");
     }
+}
+
+fn queued(model: &mut Model) -> &mut super::queue::Entered {
+    model.queue.messages.values_mut().next().expect("there are queued messages")
 }
 
 fn mailbox(model: &mut Model) -> &mut super::model::MailboxModel {

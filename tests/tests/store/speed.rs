@@ -20,7 +20,7 @@ const MESSAGES: u64 = 100_000;
 
 fn account(number: u64) -> AccountId {
     let mut id = [0; 16];
-    id[..8].copy_from_slice(&number.to_be_bytes());
+    id[..8].copy_from_slice(&(number + 1).to_be_bytes()); // zeros are the queue
     id[0] = (number % 256) as u8;
     AccountId(id)
 }
@@ -46,7 +46,7 @@ fn settle(committer: &mut Committer, disk: &mut StrictDisk, running: &mut bool) 
             }
             Output::Ask(Ask::Ready(_)) => *running = true,
             Output::Ask(Ask::Stop(why)) => panic!("{why}"),
-            Output::Ask(Ask::Notify { .. } | Ask::Hold { .. } | Ask::Release { .. } | Ask::Queue(_)) => {}
+            Output::Ask(Ask::Notify { .. } | Ask::Queue(_) | Ask::Hold { .. } | Ask::Release { .. }) => {}
             Output::Wait(_) => return replies,
             Output::Body(_) | Output::Close(_) => panic!("it works on"),
         }

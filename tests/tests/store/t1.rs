@@ -56,6 +56,16 @@ fn t1_crash_anywhere() {
         (counters.clean_stops, "clean stops"),
         (counters.compactions, "compactions of an index"),
         (counters.packs, "packs begun"),
+        (counters.queued_alone, "messages for the queue alone"),
+        (counters.queued_with_copies, "messages for the queue and mailboxes"),
+        (counters.queued_big, "large messages for the queue"),
+        (counters.row_changes, "changes of the queue's rows"),
+        (counters.reports, "reports with the failures they report"),
+        (counters.queue_unacknowledged, "unacknowledged entries kept"),
+        (counters.packs_removed, "packs of the queue removed"),
+        (counters.bigs_removed, "large bodies of the queue removed"),
+        (counters.frames_spared, "frames that ended before they were written"),
+        (counters.space_checks, "looks at the queue's space"),
     ] {
         assert!(count >= seeds / 50, "only {count} {what} in {seeds} seeds");
     }
@@ -79,6 +89,9 @@ pub(super) fn run_all(seeds: std::ops::Range<u64>, lie: Lie) -> (Counters, Optio
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end || outcome.lock().expect("no thread panics").1.is_some() {
                         return;
+                    }
+                    if seed > 0 && seed.is_multiple_of(1000) {
+                        println!("at seed {seed}");
                     }
                     let result = run(seed, lie);
                     let mut outcome = outcome.lock().expect("no thread panics");
@@ -138,6 +151,9 @@ fn live(world: &mut World, rng: &mut Rng) -> Result<(), String> {
         for _ in 0..steps {
             step(world, rng, sizes)?;
         }
+        if rng.percent(30) {
+            rest(world)?;
+        }
         if crashes {
             crash(world, rng);
         } else {
@@ -145,6 +161,20 @@ fn live(world: &mut World, rng: &mut Rng) -> Result<(), String> {
         }
     }
     start(world, rng)
+}
+
+/// Everything is done, a checkpoint covers it, and what the queue does not need is gone.
+fn rest(world: &mut World) -> Result<(), String> {
+    for _ in 0..4 {
+        world.run_to_rest()?;
+        world.pass_time(true)?;
+    }
+    world.run_to_rest()?;
+    if world.lie != Lie::None {
+        return Ok(());
+    }
+    world.look_at_queue()?;
+    world.check_queue_space()
 }
 
 /// Starts, perhaps crashing several times on the way, and checks what is there.
@@ -194,7 +224,10 @@ fn stop(world: &mut World, rng: &mut Rng) -> Result<(), String> {
     crash(world, rng);
     world.run_to_rest()?;
     match world.counters.replayed - replayed {
-        0 if world.state == State::Running => world.check_recovered(),
+        0 if world.state == State::Running => {
+            world.check_recovered()?;
+            world.check_queue_space()
+        }
         records => Err(format!("after a clean stop: {:?}, {records} records replayed", world.state)),
     }
 }
@@ -208,6 +241,7 @@ fn step(world: &mut World, rng: &mut Rng, sizes: Sizes) -> Result<(), String> {
         7 => world.open_session(rng),
         8 => world.pull(rng),
         9 => world.pass_time(rng.percent(30)),
+        10 => world.look_at_queue(),
         _ => work(world, rng),
     }?;
     match &world.state {

@@ -2,6 +2,7 @@
 //! after the journal failed, and when the disk is sound again the store goes on (R11).
 
 use pillarbox_core::store::disk::{DiskError, DiskOp};
+use pillarbox_core::store::queue::RowState;
 use pillarbox_core::store::request::Request;
 use pillarbox_tests::disk::{Fault, StrictDisk, When};
 use pillarbox_tests::rng::Rng;
@@ -151,6 +152,8 @@ fn fill(world: &mut World, rng: &mut Rng) -> Result<(), String> {
         big: None,
     })?;
     world.run_to_rest()?;
+    world.submit(workload::queued(b"queued before", Vec::new()))?;
+    world.run_to_rest()?;
     world.disk.set_capacity(world.disk.used() + 5000);
     let mut tries = 0;
     while world.counters.refused == 0 {
@@ -172,6 +175,21 @@ fn fill(world: &mut World, rng: &mut Rng) -> Result<(), String> {
     if world.counters.acknowledged != acknowledged + 2 {
         return Err("flags and expunges wait for a full disk".into());
     }
+    // So is what the queue does: a row ends, and a report leaves with the failure that it reports. New mail for it is refused.
+    let id = world.open_row().ok_or("nothing is queued")?;
+    let (acknowledged, refused, reports) = (world.counters.acknowledged, world.counters.refused, world.counters.reports);
+    world.submit(workload::queued(b"new mail", Vec::new()))?;
+    world.submit(workload::queued(b"a report", vec![workload::change(id, 0, RowState::Failed)]))?;
+    world.submit(Wanted {
+        request: Request::ChangeQueue(vec![workload::change(id, 1, RowState::Relayed)]),
+        big: None,
+    })?;
+    world.run_to_rest()?;
+    let done = (world.counters.refused - refused, world.counters.acknowledged - acknowledged);
+    if done != (1, 2) || world.counters.reports != reports + 1 {
+        return Err(format!("on a full disk {done:?} were refused and done, must be (1, 2)"));
+    }
+    world.look_at_queue()?;
     let mut power = rng.fork();
     if rng.percent(30) {
         world.disk.set_capacity(1 << 40);

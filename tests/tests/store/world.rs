@@ -1,13 +1,15 @@
 //! One committer on one simulated disk, a client that remembers everything it was told, and an oracle that compares.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
-use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, Recovered, Value};
+use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskDone, DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
+use pillarbox_core::store::queue::QueueId;
+use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
+use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, MailboxKey, frame, layout};
 use pillarbox_core::time::{Instant, Now, UnixTime};
@@ -15,6 +17,7 @@ use pillarbox_tests::disk::StrictDisk;
 use pillarbox_tests::rng::Rng;
 
 use super::model::{AccountModel, MailboxModel, Model, Outcome, Wanted};
+use super::queue::{Mirror, QueueModel};
 use super::session::Session;
 use super::workload::{self, Sizes};
 
@@ -80,6 +83,17 @@ pub(super) struct Counters {
     pub(super) packs: u64,
     pub(super) refused: u64,
     pub(super) stops: u64,
+    pub(super) queued: u64,
+    pub(super) queued_alone: u64,
+    pub(super) queued_with_copies: u64,
+    pub(super) queued_big: u64,
+    pub(super) row_changes: u64,
+    pub(super) reports: u64,
+    pub(super) queue_unacknowledged: u64,
+    pub(super) packs_removed: u64,
+    pub(super) bigs_removed: u64,
+    pub(super) frames_spared: u64,
+    pub(super) space_checks: u64,
 }
 
 impl Counters {
@@ -103,6 +117,17 @@ impl Counters {
             packs,
             refused,
             stops,
+            queued,
+            queued_alone,
+            queued_with_copies,
+            queued_big,
+            row_changes,
+            reports,
+            queue_unacknowledged,
+            packs_removed,
+            bigs_removed,
+            frames_spared,
+            space_checks,
         } = other;
         self.seeds += seeds;
         self.acknowledged += acknowledged;
@@ -122,6 +147,17 @@ impl Counters {
         self.packs += packs;
         self.refused += refused;
         self.stops += stops;
+        self.queued += queued;
+        self.queued_alone += queued_alone;
+        self.queued_with_copies += queued_with_copies;
+        self.queued_big += queued_big;
+        self.row_changes += row_changes;
+        self.reports += reports;
+        self.queue_unacknowledged += queue_unacknowledged;
+        self.packs_removed += packs_removed;
+        self.bigs_removed += bigs_removed;
+        self.frames_spared += frames_spared;
+        self.space_checks += space_checks;
     }
 }
 
@@ -153,6 +189,12 @@ pub(super) struct World {
     pub(super) lie: Lie,
     /// What happened, if it is written down.
     pub(super) log: Option<Vec<String>>,
+    /// What the queue's events of this process add up to.
+    pub(super) mirror: Mirror,
+    /// Every queue id that was ever said.
+    pub(super) ids: BTreeSet<QueueId>,
+    /// What was asked to be written to the queue's packs.
+    pub(super) frames: Vec<(DiskPath, core::ops::Range<u64>)>,
     settings: Settings,
     committer: Committer,
     lanes: BTreeMap<Lane, VecDeque<Waiting>>,
@@ -161,9 +203,11 @@ pub(super) struct World {
     held: BTreeMap<(AccountId, u32, u64), (Arc<[u8]>, Arc<[u8]>)>,
     now: Now,
     until: Option<Instant>,
-    ticket: u64,
+    pub(super) ticket: u64,
     answer: Option<Reply>,
     sessions: Vec<Session>,
+    /// Numbers given to sessions.
+    watches: u64,
     ring_written: bool,
     ring_synced: bool,
     ring_failed: bool,
@@ -189,6 +233,9 @@ impl World {
             open: VecDeque::new(),
             lie: Lie::None,
             log: None,
+            mirror: Mirror::default(),
+            ids: BTreeSet::new(),
+            frames: Vec::new(),
             settings,
             committer: Committer::new(settings, 0, now),
             lanes: BTreeMap::new(),
@@ -200,6 +247,7 @@ impl World {
             ticket: 0,
             answer: None,
             sessions: Vec::new(),
+            watches: 0,
             ring_written: false,
             ring_synced: false,
             ring_failed: false,
@@ -222,16 +270,19 @@ impl World {
         }
     }
 
+    /// Whether a part of a checkpoint has been asked for and not performed.
+    pub(super) fn in_checkpoint(&self) -> bool {
+        let part = |waiting: &Waiting| !matches!(waiting.op, DiskOp::FreeSpace);
+        let lane = self.lanes.get(&Lane::Checkpoint);
+        self.state == State::Running && lane.is_some_and(|lane| lane.iter().any(part))
+    }
+
     /// Forgets the process, power or not, and begins a new one on what the disk has.
     pub(super) fn restart(&mut self, power_loss: Option<&mut Rng>) {
         self.counters.between_write_and_sync += u64::from(self.ring_written && !self.ring_synced);
         self.counters.between_sync_and_reply += u64::from(self.ring_synced);
         self.counters.in_recovery += u64::from(self.state == State::Starting);
-        let checkpoint = self.lanes.get(&Lane::Checkpoint).is_some_and(|lane| {
-            let part = |op: &DiskOp| !matches!(op, DiskOp::FreeSpace);
-            lane.iter().any(|waiting| part(&waiting.op))
-        });
-        self.counters.in_checkpoint += u64::from(checkpoint && self.state == State::Running);
+        self.counters.in_checkpoint += u64::from(self.in_checkpoint());
         match power_loss {
             Some(rng) => {
                 self.counters.power_losses += 1;
@@ -248,6 +299,8 @@ impl World {
         self.deferred.clear();
         self.held.clear();
         self.sessions.clear();
+        self.mirror = Mirror::default();
+        self.frames.clear();
         (self.ring_written, self.ring_synced, self.ring_failed) = (false, false, false);
         self.machine += 1;
         self.until = None;
@@ -285,6 +338,7 @@ impl World {
         match ask {
             Ask::Disk { lane, op, then } => {
                 self.note(|| format!("ask {lane:?} {}", brief(&op)));
+                self.asked(&op);
                 self.queue(lane, op, then);
                 Ok(())
             }
@@ -294,6 +348,13 @@ impl World {
                 let session = self.sessions.iter_mut().find(|session| session.watch == watch);
                 let session = session.ok_or("a notice for nobody")?;
                 session.notified(mailbox, lsn)
+            }
+            Ask::Queue(event) => {
+                if self.state != State::Starting {
+                    self.counters.row_changes += u64::from(matches!(event, QueueEvent::Changed(_)));
+                    self.counters.queued += u64::from(matches!(event, QueueEvent::Entered(_)));
+                }
+                self.mirror.take(event)
             }
             Ask::Hold {
                 account,
@@ -306,11 +367,10 @@ impl World {
                 Ok(())
             }
             Ask::Release { account, pack, offset } => match self.held.remove(&(account, pack, offset)) {
-                Some(_) => Ok(()),
+                Some(_) => self.released(account, pack, offset),
                 None if self.state == State::Starting => Ok(()),
                 None => Err(format!("release of {account} {pack} {offset}, which is not held")),
             },
-            Ask::Queue(_) => Ok(()),
             Ask::Stop(why) => {
                 self.note(|| format!("STOP {why}"));
                 self.counters.stops += 1;
@@ -370,6 +430,10 @@ impl World {
             self.counters.compactions += u64::from(path.0.contains("index.") && !path.0.ends_with(".0"));
         }
         let done = self.on_disk(&op);
+        if let (DiskOp::Unlink(path), Ok(_)) = (&op, &done) {
+            self.counters.packs_removed += u64::from(path.0.ends_with(".pack"));
+            self.counters.bigs_removed += u64::from(path.0.ends_with(".eml"));
+        }
         if op == DiskOp::DataSync(layout::checkpoint()) {
             self.counters.checkpoints += u64::from(self.state != State::Starting);
             for op in core::mem::take(&mut self.deferred) {
@@ -483,7 +547,7 @@ impl World {
         };
         let (_, wanted) = self.open.remove(place).expect("it was found");
         if let Reply::Refused(why) = &reply
-            && *why != Refused::NoSuchMailbox
+            && matches!(why, Refused::DiskFull | Refused::Limit(_) | Refused::Stopping)
         {
             self.note(|| format!("reply {ticket} refused: {why:?}"));
             self.counters.refused += 1;
@@ -499,10 +563,40 @@ impl World {
         match (&must, &reply) {
             (Outcome::Done, Reply::Done) | (Outcome::Expunged, Reply::Expunged { .. }) => Ok(()),
             (Outcome::NoSuchMailbox, Reply::Refused(Refused::NoSuchMailbox)) => Ok(()),
-            (Outcome::Placed(must), Reply::Placed { placed, .. })
-                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) =>
+            (Outcome::Refused(must), Reply::Refused(why)) if std::mem::discriminant(must) == std::mem::discriminant(why) => {
+                Ok(())
+            }
+            (Outcome::Tree(must), Reply::Tree(done)) if *must == done.mailbox => Ok(()),
+            (Outcome::Transferred(must), Reply::Transferred(done))
+                if *done
+                    == (Transferred {
+                        lsn: done.lsn,
+                        ..must.clone()
+                    }) =>
             {
                 Ok(())
+            }
+            (Outcome::Placed(must, entries), Reply::Placed { placed, queued, .. })
+                if placed.iter().map(|one| (one.mailbox, one.uid)).eq(must.iter().copied()) && queued.len() == *entries =>
+            {
+                let Request::Place {
+                    queued: entered,
+                    changes,
+                    placements,
+                    body,
+                    ..
+                } = &wanted.request
+                else {
+                    return Err("Placed answers Place".into());
+                };
+                let counters = &mut self.counters;
+                if !queued.is_empty() {
+                    counters.queued_alone += u64::from(placements.is_empty());
+                    counters.queued_with_copies += u64::from(!placements.is_empty());
+                    counters.queued_big += u64::from(body.bytes == BodyBytes::Big);
+                }
+                counters.reports += u64::from(!changes.is_empty() && queued.len() + placed.len() > 0);
+                self.named(entered, queued)
             }
             (Outcome::Flagged { modified: must }, Reply::Flagged { modified, .. }) if must == modified => Ok(()),
             _ => Err(format!("ticket {ticket}: replied {reply:?}, must be {must:?}")),
@@ -545,7 +639,8 @@ impl World {
         let mailboxes = &self.acknowledged.accounts[&account].mailboxes;
         let names: Vec<_> = mailboxes.values().map(|model| model.name.clone()).collect();
         let name = rng.pick(&names).clone();
-        let watch = self.sessions.len() as u64 + 1;
+        self.watches += 1;
+        let watch = self.watches;
         let reply = self.ask(Request::Select {
             account,
             name: name.clone(),
@@ -572,6 +667,16 @@ impl World {
             since,
             take_recent: false,
         })?;
+        let is_there = self.acknowledged.accounts[&mailbox.account]
+            .mailboxes
+            .contains_key(&mailbox.mailbox);
+        if !is_there {
+            self.sessions.remove(index);
+            return match reply {
+                Reply::Refused(Refused::NoSuchMailbox) => Ok(()),
+                other => Err(format!("a pull of a deleted mailbox is answered {other:?}")),
+            };
+        }
         let Reply::Changed { changes, .. } = reply else {
             return Err(format!("a pull is answered {reply:?}"));
         };
@@ -594,9 +699,12 @@ impl World {
             mod_seq: None,
             mailboxes,
             inbox: mailbox.mailbox,
+            subscriptions: Default::default(),
+            last_uid_validity: None,
         };
         let one = |model: AccountModel| Model {
             accounts: [(mailbox.account, model)].into(),
+            queue: QueueModel::default(),
         };
         let must = one(model([(mailbox.mailbox, must.clone())].into()));
         let seen = one(model([(mailbox.mailbox, seen)].into()));
@@ -619,12 +727,15 @@ impl World {
         let mut kept = 0;
         let first = must.visible().difference(&real);
         let mut found = first.is_empty();
+        let mut of_queue = false;
         for (_, wanted) in self.open.iter() {
             if found {
                 break;
             }
             must.apply(wanted);
+            must.queue.learn(&real.queue);
             kept += 1;
+            of_queue |= matches!(&wanted.request, Request::Place { queued, .. } if !queued.is_empty());
             found = must.visible() == real;
         }
         if !found {
@@ -635,6 +746,9 @@ impl World {
         }
         self.note(|| format!("recovered with {kept} open requests"));
         self.counters.unacknowledged_kept += u64::from(kept > 0);
+        self.counters.queue_unacknowledged += u64::from(of_queue);
+        must.queue.promises()?;
+        self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
         self.open.clear();
         self.acknowledged = must.clone();
         self.pending = must;
@@ -651,9 +765,12 @@ impl World {
             for (number, wanted) in open.iter().enumerate() {
                 if chosen >> number & 1 == 1 {
                     must.apply(wanted);
+                    must.queue.learn(&real.queue);
                 }
             }
             if must.visible() == real {
+                must.queue.promises()?;
+                self.ids.extend(real.queue.messages.values().filter_map(|message| message.id));
                 self.open.clear();
                 self.acknowledged = must.clone();
                 self.pending = must;
@@ -666,7 +783,10 @@ impl World {
 
     /// Everything that the store shows, with contents read from memory or from the disk.
     pub(super) fn real(&mut self) -> Result<Model, String> {
-        let mut real = Model::default();
+        let mut real = Model {
+            queue: self.real_queue()?,
+            ..Model::default()
+        };
         for number in 0..workload::ACCOUNTS {
             let account = workload::account(number);
             let listed = match self.ask(Request::Mailboxes(account))? {
@@ -675,7 +795,10 @@ impl World {
                 other => return Err(format!("Mailboxes is answered {other:?}")),
             };
             let mut mailboxes = BTreeMap::new();
+            let subscribed = listed.iter().filter(|one| one.subscribed).map(|one| one.name.clone());
+            let subscriptions = subscribed.collect();
             for one in listed.iter() {
+                let Some(id) = one.mailbox else { continue };
                 let reply = self.ask(Request::Select {
                     account,
                     name: one.name.clone(),
@@ -686,12 +809,14 @@ impl World {
                     return Err(format!("Select is answered {reply:?}"));
                 };
                 let seen = MailboxModel::seen(one.name.clone(), &selected.version, |row| self.content(account, row))?;
-                mailboxes.insert(one.mailbox, seen);
+                mailboxes.insert(id, seen);
             }
             let model = AccountModel {
                 mod_seq: None,
                 mailboxes,
                 inbox: workload::mailbox(account, 0),
+                subscriptions,
+                last_uid_validity: None,
             };
             real.accounts.insert(account, model);
         }
@@ -699,7 +824,7 @@ impl World {
     }
 
     /// Prefix and body of a row, as a host reads them, with the frame before them checked.
-    fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
+    pub(super) fn content(&self, account: AccountId, row: &Row) -> Result<Arc<[u8]>, String> {
         let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
         let big = matches!(row.location, Location::Big { .. });
         let body_len = row.size as usize - usize::from(row.prefix);
@@ -727,14 +852,15 @@ fn check_frame(pack: &[u8], offset: usize, row: &Row, big: bool) -> Checked {
     let before = pack
         .get(..offset)
         .ok_or_else(|| format!("the pack ends at {}, before the frame of {row:?}", pack.len()))?;
-    let begins = before[..offset.saturating_sub(2)]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
+    // Behind CRLF, or behind the gap of a queued message that was never written, where anything may be.
+    let begins = before.windows(4).rposition(|four| four == b"@M1 ");
+    let begins = begins.ok_or("no line before the message")?;
     let line = before[begins..].strip_suffix(b"\r\n").ok_or("no line before the message")?;
     let frame = frame::parse_line(line).ok_or_else(|| format!("no frame: {:?}", String::from_utf8_lossy(line)))?;
     let body_len = u64::from(row.size) - u64::from(row.prefix);
-    let fits = frame.uid == row.uid.0 && frame.crc == row.crc && frame.big == big && frame.body_len == body_len;
+    // Its UID is that of the first placement; a copy has another one.
+    let fits =
+        frame.crc == row.crc && frame.prefix_len == usize::from(row.prefix) && frame.big == big && frame.body_len == body_len;
     if fits {
         Ok(())
     } else {
@@ -754,7 +880,16 @@ pub(super) fn brief(op: &DiskOp) -> String {
 
 fn brief_request(request: &Request) -> String {
     match request {
-        Request::Place { body, placements, .. } => format!("Place {} octets to {}", body.len, placements.len()),
+        Request::Place {
+            body,
+            placements,
+            queued,
+            changes,
+            ..
+        } => {
+            let (copies, queued) = (placements.len(), queued.len());
+            format!("Place {} octets to {copies}, queued {queued}, changes {changes:?}", body.len)
+        }
         other => format!("{other:?}"),
     }
 }

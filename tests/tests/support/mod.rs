@@ -53,6 +53,7 @@ impl Story {
     }
 
     /// Lets time pass.
+    #[allow(dead_code)]
     pub(crate) async fn sleep(&self, time: Duration) {
         self.env.sleep_until(self.env.now().instant.after(time)).await;
     }

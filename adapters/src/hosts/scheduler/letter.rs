@@ -23,6 +23,8 @@ pub struct Letter {
     pub body: Arc<[u8]>,
     /// Mailboxes of ours that get it.
     pub placements: Vec<Placement>,
+    /// Whether it goes into their mailbox `Undeliverable`, which is made when it is absent: a copy for the postmaster.
+    pub set_aside: bool,
     /// For others.
     pub queued: Option<Enqueue>,
 }
@@ -34,7 +36,7 @@ struct Ways {
     others: Vec<Mailbox>,
 }
 
-/// Writes a report; `None` when not even our postmaster has a mailbox, which is logged.
+/// Writes a report; `None` when not even our postmaster has a mailbox here, which is logged.
 pub(super) async fn write<E: Env>(
     env: &E,
     facts: &impl FactSource,
@@ -52,12 +54,14 @@ pub(super) async fn write<E: Env>(
         // Nobody is behind the reverse path any more.
         order.addressee = Addressee::Postmaster;
         ways = self::ways(facts, &postmaster(ours)).await;
+        // Never by the queue: what fails there comes here again.
+        ways.others.clear();
     }
     let about = escaped(&message.entered.message);
     if ways.is_empty() {
         tracing::error!(
             message = about,
-            "a failure is reported to nobody: postmaster leads to no mailbox (postmaster = …)"
+            "a failure is reported to nobody: postmaster leads to no mailbox here (postmaster = …)"
         );
         return None;
     }
@@ -95,6 +99,7 @@ pub(super) async fn write<E: Env>(
     });
     Some(Letter {
         placements: placements.collect(),
+        set_aside: order.addressee == Addressee::Postmaster,
         queued,
         body: written.bytes.into(),
     })

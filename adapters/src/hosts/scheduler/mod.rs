@@ -182,6 +182,10 @@ struct Task<E: Env, P: Post> {
 struct Wire {
     handed: Sender<Option<Handed>>,
     reported: Sender<()>,
+    /// Whether it has asked for a message.
+    used: bool,
+    /// Dropped to end a delivery that is not used yet.
+    open: Option<Sender<()>>,
 }
 
 impl<E: Env, P: Post> Task<E, P> {
@@ -233,7 +237,17 @@ impl<E: Env, P: Post> Task<E, P> {
                 self.connections.remove(connection);
             }
             Notice::Settings(settings) => self.route = settings.route.clone(),
-            Notice::Entered(_) | Notice::Wants { .. } | Notice::Result { .. } | Notice::Operate { .. } | Notice::Shutdown => {}
+            Notice::Wants { connection } => {
+                if let Some(wire) = self.connections.get_mut(connection) {
+                    wire.used = true;
+                }
+            }
+            // Who is still knocking at doors need not go on; what is being sent is.
+            Notice::Shutdown => {
+                let unused = self.connections.values_mut().filter(|wire| !wire.used);
+                unused.for_each(|wire| wire.open = None);
+            }
+            Notice::Entered(_) | Notice::Result { .. } | Notice::Operate { .. } => {}
         }
         Input::Notice(notice)
     }
@@ -297,13 +311,14 @@ impl<E: Env, P: Post> Task<E, P> {
         // One message and one word of it at a time, so that sending never waits.
         let (hand_out, handed) = async_channel::bounded(1);
         let (reported, settled) = async_channel::bounded(1);
-        self.connections.insert(
-            connection,
-            Wire {
-                handed: hand_out,
-                reported,
-            },
-        );
+        let (open, closed) = async_channel::bounded::<()>(1);
+        let wire = Wire {
+            handed: hand_out,
+            reported,
+            used: false,
+            open: Some(open),
+        };
+        self.connections.insert(connection, wire);
         let hand = Hand {
             connection,
             inbox: self.inbox.clone(),
@@ -312,10 +327,15 @@ impl<E: Env, P: Post> Task<E, P> {
         };
         let (post, inbox) = (self.post.clone(), self.inbox.clone());
         self.env.spawn("delivery", async move {
-            let ended = AssertUnwindSafe(post.deliver(plan, hand)).catch_unwind().await;
-            let notice = match ended {
-                Ok(Err(said)) => Notice::Unusable { connection, said },
-                Ok(Ok(())) | Err(_) => Notice::Ended { connection },
+            let delivery = async { Some(AssertUnwindSafe(post.deliver(plan, hand)).catch_unwind().await) };
+            let stop = async {
+                // Nothing is ever sent: it closes.
+                let _ = closed.recv().await;
+                None
+            };
+            let notice = match future::or(delivery, stop).await {
+                Some(Ok(Err(said))) => Notice::Unusable { connection, said },
+                Some(Ok(Ok(())) | Err(_)) | None => Notice::Ended { connection },
             };
             let _ = inbox.try_send(Event::Notice(notice));
         });

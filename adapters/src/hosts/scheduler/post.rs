@@ -9,7 +9,9 @@ use pillarbox_core::machine::BodyError;
 use pillarbox_core::message::intake::Intake;
 use pillarbox_core::smtp::client::ask::{Credentials, Outcome, Transaction};
 use pillarbox_core::store::queue::{QUEUE, QueueId, QueuedMessage, RowChange, Said};
-use pillarbox_core::store::request::{Body, BodyBytes, Reply, Request};
+use pillarbox_core::store::request::{Body, BodyBytes, NewMailbox, Reply, Request, Where};
+use pillarbox_core::store::tree::{TreeDone, TreeRequest};
+use pillarbox_core::store::{AccountId, MailboxId, MailboxName};
 
 use super::{Hand, Letter, Post};
 use crate::config::{Config, Relay};
@@ -78,29 +80,23 @@ impl<E: Env> Post for ServerPost<E> {
     }
 
     fn commit(&self, changes: Vec<RowChange>, letter: Option<Letter>) -> impl Future<Output = bool> + Send + 'static {
-        let request = match letter {
-            None => Request::ChangeQueue(changes),
-            Some(letter) => {
-                let mut intake = Intake::new();
-                intake.update(&letter.body);
-                let taken = intake.finish();
-                Request::Place {
-                    body: Body {
-                        len: taken.size,
-                        crc: taken.crc,
-                        hash: taken.hash,
-                        bytes: BodyBytes::Inline(letter.body),
-                    },
-                    placements: letter.placements,
-                    queued: Vec::from_iter(letter.queued),
-                    changes,
-                    origin: 0,
-                }
-            }
+        let (env, store) = (self.shared.env.clone(), self.shared.store.clone());
+        let submitted = match letter {
+            None => Ok(store.submit(Request::ChangeQueue(changes))),
+            Some(letter) if !letter.set_aside => Ok(store.submit(place(letter, changes))),
+            Some(letter) => Err((letter, changes)),
         };
-        let reply = self.shared.store.submit(request);
         async move {
-            match reply.await {
+            let reply = match submitted {
+                Ok(reply) => reply.await,
+                Err((mut letter, changes)) => {
+                    for placement in &mut letter.placements {
+                        placement.mailbox = undeliverable(&env, &store, placement.account).await;
+                    }
+                    store.submit(place(letter, changes)).await
+                }
+            };
+            match reply {
                 Reply::Done | Reply::Placed { .. } => true,
                 Reply::Refused(refused) => {
                     tracing::warn!(?refused, "the queue could not be changed");
@@ -109,6 +105,8 @@ impl<E: Env> Post for ServerPost<E> {
                 Reply::Flagged { .. }
                 | Reply::Expunged { .. }
                 | Reply::Queue(_)
+                | Reply::Tree(_)
+                | Reply::Transferred(_)
                 | Reply::Mailboxes(_)
                 | Reply::Selected(_)
                 | Reply::Changed { .. } => false,
@@ -139,6 +137,60 @@ impl<E: Env> Post for ServerPost<E> {
 
     fn facts(&self) -> impl FactSource + Send + '_ {
         self.shared.facts()
+    }
+}
+
+/// A letter and the changes that it reports, as one record.
+fn place(letter: Letter, changes: Vec<RowChange>) -> Request {
+    let mut intake = Intake::new();
+    intake.update(&letter.body);
+    let taken = intake.finish();
+    Request::Place {
+        body: Body {
+            len: taken.size,
+            crc: taken.crc,
+            hash: taken.hash,
+            bytes: BodyBytes::Inline(letter.body),
+        },
+        placements: letter.placements,
+        queued: Vec::from_iter(letter.queued),
+        changes,
+        origin: 0,
+    }
+}
+
+/// The mailbox for what could be reported to nobody; INBOX when it cannot be made.
+async fn undeliverable<E: Env>(env: &E, store: &Store<E>, account: AccountId) -> Where {
+    let name = MailboxName("Undeliverable".into());
+    if let Reply::Mailboxes(mailboxes) = store.submit(Request::Mailboxes(account)).await
+        && let Some(known) = mailboxes.iter().find(|mailbox| mailbox.name == name)
+        && let Some(mailbox) = known.mailbox
+    {
+        return Where::Mailbox(mailbox);
+    }
+    let tree = |change| Request::Tree {
+        account,
+        change,
+        at: env.now().unix,
+        origin: 0,
+    };
+    let mut id = [0; 16];
+    env.entropy(&mut id);
+    let new = NewMailbox {
+        mailbox: MailboxId(id),
+        name: name.clone(),
+        special_use: None,
+    };
+    match store.submit(tree(TreeRequest::Create(new))).await {
+        Reply::Tree(TreeDone { mailbox: Some(made), .. }) => {
+            // Clients show what is subscribed.
+            drop(store.submit(tree(TreeRequest::Subscribe(name))));
+            Where::Mailbox(made.mailbox)
+        }
+        other => {
+            tracing::warn!(?other, "the postmaster's mailbox Undeliverable cannot be made: INBOX is used");
+            Where::Inbox
+        }
     }
 }
 

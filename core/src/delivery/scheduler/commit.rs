@@ -188,7 +188,7 @@ impl Scheduler {
             recipient,
             state,
             attempted: false,
-            said: self.row(RowKey { id, recipient }).said.clone(),
+            said: None, // what was said last stays
             action: None,
             unreached: false,
         });
@@ -213,7 +213,9 @@ impl Scheduler {
             if delay_reported {
                 row.notice = false;
             }
-            row.said = news.said.clone();
+            if news.said.is_some() {
+                row.said = news.said.clone();
+            }
             changes.push(RowChange {
                 id,
                 recipient: news.recipient,

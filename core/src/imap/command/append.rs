@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::cursor::{Cursor, Wrong};
 use super::{Command, Tag};
 use crate::imap::frame::Framed;
-use crate::imap::{flag, mailbox_name, response};
+use crate::imap::mailbox_name::Names;
+use crate::imap::{flag, response};
 use crate::message::date;
 use crate::store::Flags;
 use crate::time::UnixTime;
@@ -25,8 +26,8 @@ pub enum AppendHead {
 
 /// Reads a command up to the `{` of a literal:
 /// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal` (RFC 3501 §6.3.11)
-pub fn parse_head(framed: Framed<'_>) -> AppendHead {
-    let mut cursor = Cursor::new(&framed);
+pub fn parse_head(framed: Framed<'_>, names: Names) -> AppendHead {
+    let mut cursor = Cursor::with(&framed, names);
     let Ok(tag) = cursor.tag() else {
         return AppendHead::Other;
     };
@@ -40,7 +41,7 @@ pub fn parse_head(framed: Framed<'_>) -> AppendHead {
 }
 
 fn head(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
-    let mailbox = mailbox_name::parse(&cursor.astring()?)?;
+    let mailbox = cursor.mailbox()?;
     cursor.space()?;
     let (flags, keywords) = match cursor.peek() {
         Some(b'(') => {

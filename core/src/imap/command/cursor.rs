@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 
 use super::{SequenceSet, Tag};
 use crate::imap::frame::{Framed, Literal};
+use crate::imap::mailbox_name::{self, Names};
 use crate::limits;
+use crate::store::MailboxName;
 
 /// What is wrong with a command, for the reply's text.
 pub(in crate::imap) type Wrong = &'static str;
@@ -17,11 +19,17 @@ pub(in crate::imap) struct Cursor<'a> {
     /// Those at or behind `at`.
     literals: &'a [Literal],
     at: usize,
+    names: Names,
 }
 
 impl<'a> Cursor<'a> {
     pub(in crate::imap) fn new(framed: &Framed<'a>) -> Self {
+        Cursor::with(framed, Names::Utf7)
+    }
+
+    pub(in crate::imap) fn with(framed: &Framed<'a>, names: Names) -> Self {
         Cursor {
+            names,
             text: framed.text,
             literals: framed.literals,
             at: 0,
@@ -127,9 +135,46 @@ impl<'a> Cursor<'a> {
         self.word(is_astring_char)
     }
 
+    /// `mailbox = "INBOX" / astring`
+    pub(in crate::imap) fn mailbox(&mut self) -> Result<MailboxName, Wrong> {
+        let name = self.astring()?;
+        mailbox_name::parse(&name, self.names)
+    }
+
+    /// The name of a mailbox to be made: a delimiter at its end only declares that there will be names below it, and is ignored
+    /// (RFC 3501 §6.3.3).
+    pub(in crate::imap) fn new_mailbox(&mut self) -> Result<MailboxName, Wrong> {
+        let name = self.astring()?;
+        let name = name.strip_suffix(b"/").unwrap_or(&name);
+        mailbox_name::parse(name, self.names)
+    }
+
+    /// A reference: `mailbox`, but it need not be a mailbox's name.
+    pub(in crate::imap) fn mailbox_text(&mut self) -> Result<String, Wrong> {
+        let text = self.astring()?;
+        mailbox_name::decode(&text, self.names)
+    }
+
     /// `list-mailbox = 1*list-char / string`
-    pub(in crate::imap) fn list_mailbox(&mut self) -> Result<Cow<'a, [u8]>, Wrong> {
-        self.word(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*'))
+    pub(in crate::imap) fn pattern(&mut self) -> Result<String, Wrong> {
+        let text = self.word(|byte| is_astring_char(byte) || matches!(byte, b'%' | b'*'))?;
+        mailbox_name::decode(&text, self.names)
+    }
+
+    /// `string = quoted / literal`
+    pub(in crate::imap) fn string(&mut self) -> Result<Cow<'a, [u8]>, Wrong> {
+        match self.peek() {
+            Some(b'"' | b'{') => self.word(|_| false),
+            Some(_) | None => Err("a string is expected"),
+        }
+    }
+
+    /// `nstring = string / nil`
+    pub(in crate::imap) fn nstring(&mut self) -> Result<Option<Cow<'a, [u8]>>, Wrong> {
+        if self.atom().eq_ignore_ascii_case(b"NIL") {
+            return Ok(None);
+        }
+        self.string().map(Some)
     }
 
     fn word(&mut self, wanted: impl Fn(u8) -> bool) -> Result<Cow<'a, [u8]>, Wrong> {

@@ -2,11 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::{Command, FetchItem, SequenceSet, StatusItem, Tag, search};
+use super::{Command, CreateUse, FetchItem, List, ListForm, ListOptions, SequenceSet, StatusItem, Tag, search};
 use crate::bytes::utf7;
 use crate::imap::flag;
 use crate::imap::response::fetch::{encode_internal_date, encode_label, encode_part, encode_section};
-use crate::imap::response::quoted;
+use crate::imap::response::{quoted, special_use};
 use crate::store::request::FlagHow;
 
 /// Writes a command with its tag and CRLF. Strings that cannot be quoted go as `{n+}`; APPEND ends with the space before its
@@ -37,16 +37,7 @@ pub fn encode(tag: &Tag, command: &Command, out: &mut Vec<u8>) {
                 text(initial.reveal(), out);
             }
         }
-        Command::List {
-            reference,
-            pattern,
-            lsub,
-        } => {
-            text(if *lsub { "LSUB " } else { "LIST " }, out);
-            string(utf7::encode(reference).as_bytes(), out);
-            text(" ", out);
-            string(utf7::encode(pattern).as_bytes(), out);
-        }
+        Command::List(list) => encode_list(list, out),
         Command::Select { mailbox, read_only } => {
             text(if *read_only { "EXAMINE " } else { "SELECT " }, out);
             string(utf7::encode(&mailbox.0).as_bytes(), out);
@@ -96,7 +87,47 @@ pub fn encode(tag: &Tag, command: &Command, out: &mut Vec<u8>) {
         Command::Status { mailbox, items } => {
             text("STATUS ", out);
             string(utf7::encode(&mailbox.0).as_bytes(), out);
+            text(" ", out);
             status_items(items, out);
+        }
+        Command::Create { mailbox, special_use } => {
+            text("CREATE ", out);
+            string(utf7::encode(&mailbox.0).as_bytes(), out);
+            create_use(*special_use, out);
+        }
+        Command::Delete(mailbox) => {
+            text("DELETE ", out);
+            string(utf7::encode(&mailbox.0).as_bytes(), out);
+        }
+        Command::Rename { from, to } => {
+            text("RENAME ", out);
+            string(utf7::encode(&from.0).as_bytes(), out);
+            text(" ", out);
+            string(utf7::encode(&to.0).as_bytes(), out);
+        }
+        Command::Subscribe { mailbox, on } => {
+            text(if *on { "SUBSCRIBE " } else { "UNSUBSCRIBE " }, out);
+            string(utf7::encode(&mailbox.0).as_bytes(), out);
+        }
+        Command::Transfer {
+            set,
+            mailbox,
+            moves,
+            uid,
+        } => {
+            text(if *uid { "UID " } else { "" }, out);
+            set_command(if *moves { "MOVE " } else { "COPY " }, set, out);
+            text(" ", out);
+            string(utf7::encode(&mailbox.0).as_bytes(), out);
+        }
+        Command::Namespace => text("NAMESPACE", out),
+        Command::Id => text("ID NIL", out),
+        Command::Enable(names) => {
+            text("ENABLE", out);
+            for name in names {
+                text(" ", out);
+                text(name, out);
+            }
         }
     }
     text("\r\n", out);
@@ -143,9 +174,68 @@ fn fetch_items(items: &[FetchItem], out: &mut Vec<u8>) {
     text(")", out);
 }
 
+fn encode_list(list: &List, out: &mut Vec<u8>) {
+    text(if list.form == ListForm::Lsub { "LSUB " } else { "LIST " }, out);
+    if let ListForm::Extended(options) = &list.form {
+        let selected = [
+            (options.subscribed, "SUBSCRIBED"),
+            (options.special_use, "SPECIAL-USE"),
+            (options.remote, "REMOTE"),
+            (options.recursive, "RECURSIVEMATCH"),
+        ];
+        text("(", out);
+        let selected = selected.iter().filter(|(wanted, _)| *wanted);
+        for (index, (_, name)) in selected.enumerate() {
+            text(if index == 0 { "" } else { " " }, out);
+            text(name, out);
+        }
+        text(") ", out);
+    }
+    string(utf7::encode(&list.reference).as_bytes(), out);
+    text(if list.patterns.len() == 1 { " " } else { " (" }, out);
+    for (index, pattern) in list.patterns.iter().enumerate() {
+        text(if index == 0 { "" } else { " " }, out);
+        string(utf7::encode(pattern).as_bytes(), out);
+    }
+    text(if list.patterns.len() == 1 { "" } else { ")" }, out);
+    if let ListForm::Extended(options) = &list.form {
+        return_options(options, out);
+    }
+}
+
+fn return_options(options: &ListOptions, out: &mut Vec<u8>) {
+    let returned = [
+        (options.return_subscribed, "SUBSCRIBED"),
+        (options.return_children, "CHILDREN"),
+        (options.return_special_use, "SPECIAL-USE"),
+        (!options.status.is_empty(), "STATUS "),
+    ];
+    text(" RETURN (", out);
+    let returned = returned.iter().filter(|(wanted, _)| *wanted);
+    for (index, (_, name)) in returned.enumerate() {
+        text(if index == 0 { "" } else { " " }, out);
+        text(name, out);
+    }
+    if !options.status.is_empty() {
+        status_items(&options.status, out);
+    }
+    text(")", out);
+}
+
+fn create_use(wanted: Option<CreateUse>, out: &mut Vec<u8>) {
+    let name = match wanted {
+        None => return,
+        Some(CreateUse::One(one)) => special_use(one),
+        Some(CreateUse::Other) => "\\All",
+    };
+    text(" (USE (", out);
+    text(name, out);
+    text("))", out);
+}
+
 fn status_items(items: &[StatusItem], out: &mut Vec<u8>) {
     for (index, item) in items.iter().enumerate() {
-        text(if index == 0 { " (" } else { " " }, out);
+        text(if index == 0 { "(" } else { " " }, out);
         text(item.name(), out);
     }
     text(")", out);

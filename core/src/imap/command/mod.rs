@@ -6,9 +6,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use crate::imap::mailbox_name::Names;
 use crate::secret::Secret;
 use crate::store::request::FlagChange;
-use crate::store::{Flags, MailboxName};
+use crate::store::{Flags, MailboxName, SpecialUse};
 use crate::time::UnixTime;
 
 use super::frame::Framed;
@@ -19,16 +20,23 @@ pub mod append;
 pub(super) mod cursor;
 pub mod encode;
 mod fetch;
+mod list;
 mod mailbox;
 mod search;
 mod session;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tree;
 
 /// Reads a framed command: `command = tag SP (command-any / command-auth / command-nonauth / command-select)`.
 pub fn parse(framed: &Framed<'_>) -> Result<(Tag, Command), Bad> {
-    let mut cursor = Cursor::new(framed);
+    parse_with(framed, Names::Utf7)
+}
+
+/// The same, with the form that mailbox names have in this session.
+pub fn parse_with(framed: &Framed<'_>, names: Names) -> Result<(Tag, Command), Bad> {
+    let mut cursor = Cursor::with(framed, names);
     let tag = cursor.tag().map_err(|text| Bad { tag: None, text })?;
     match command(&mut cursor) {
         Ok(command) => Ok((tag, command)),
@@ -62,8 +70,8 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         b"STARTTLS" => Command::StartTls,
         b"LOGIN" => session::login(cursor)?,
         b"AUTHENTICATE" => session::authenticate(cursor)?,
-        b"LIST" => mailbox::list(cursor, false)?,
-        b"LSUB" => mailbox::list(cursor, true)?,
+        b"LIST" => list::list(cursor)?,
+        b"LSUB" => list::lsub(cursor)?,
         b"SELECT" => mailbox::select(cursor, false)?,
         b"EXAMINE" => mailbox::select(cursor, true)?,
         b"STATUS" => mailbox::status(cursor)?,
@@ -74,6 +82,22 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
         b"STORE" => store::store(cursor, false)?,
         b"EXPUNGE" => Command::Expunge,
         b"IDLE" => Command::Idle,
+        b"CREATE" => tree::create(cursor)?,
+        b"DELETE" => Command::Delete(tree::one(cursor, "DELETE: a mailbox is expected")?),
+        b"RENAME" => tree::rename(cursor)?,
+        b"SUBSCRIBE" => Command::Subscribe {
+            mailbox: tree::one(cursor, "SUBSCRIBE: a mailbox is expected")?,
+            on: true,
+        },
+        b"UNSUBSCRIBE" => Command::Subscribe {
+            mailbox: tree::one(cursor, "UNSUBSCRIBE: a mailbox is expected")?,
+            on: false,
+        },
+        b"COPY" => tree::transfer(cursor, false, false)?,
+        b"MOVE" => tree::transfer(cursor, true, false)?,
+        b"NAMESPACE" => Command::Namespace,
+        b"ID" => session::id(cursor)?,
+        b"ENABLE" => session::enable(cursor)?,
         b"UID" => uid(cursor)?,
         b"APPEND" => return Err(append::why_not(cursor)),
         _ => return Err("unknown command"),
@@ -82,20 +106,22 @@ fn command(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     Ok(parsed)
 }
 
-/// `uid = "UID" SP (fetch / search / store / "EXPUNGE" SP sequence-set)`
+const UID_WHAT: Wrong = "UID: FETCH, SEARCH, STORE, COPY, MOVE or EXPUNGE is expected";
+
+/// `uid = "UID" SP (copy / move / fetch / search / store / "EXPUNGE" SP sequence-set)`
 fn uid(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
-    cursor
-        .space()
-        .map_err(|_| "UID: FETCH, SEARCH, STORE or EXPUNGE is expected")?;
+    cursor.space().map_err(|_| UID_WHAT)?;
     match cursor.keyword().as_slice() {
         b"FETCH" => fetch::fetch(cursor, true),
         b"SEARCH" => search::search(cursor, true),
         b"STORE" => store::store(cursor, true),
+        b"COPY" => tree::transfer(cursor, false, true),
+        b"MOVE" => tree::transfer(cursor, true, true),
         b"EXPUNGE" => {
             cursor.space().map_err(|_| "UID EXPUNGE: a set of UIDs is expected")?;
             Ok(Command::UidExpunge(cursor.sequence_set()?))
         }
-        _ => Err("UID: FETCH, SEARCH, STORE or EXPUNGE is expected"),
+        _ => Err(UID_WHAT),
     }
 }
 
@@ -129,14 +155,7 @@ pub enum Command {
         initial: Option<Secret>,
     },
     /// LIST, and LSUB.
-    List {
-        /// The reference name, as UTF-8.
-        reference: String,
-        /// The pattern with `*` and `%`, as UTF-8.
-        pattern: String,
-        /// LSUB: only subscribed ones, answered as LSUB.
-        lsub: bool,
-    },
+    List(List),
     /// SELECT, EXAMINE.
     Select {
         /// Which.
@@ -203,6 +222,98 @@ pub enum Command {
         /// What.
         items: Vec<StatusItem>,
     },
+    /// CREATE.
+    Create {
+        /// Which.
+        mailbox: MailboxName,
+        /// USE (RFC 6154 §3).
+        special_use: Option<CreateUse>,
+    },
+    /// DELETE.
+    Delete(MailboxName),
+    /// RENAME.
+    Rename {
+        /// From here.
+        from: MailboxName,
+        /// To there.
+        to: MailboxName,
+    },
+    /// SUBSCRIBE, UNSUBSCRIBE.
+    Subscribe {
+        /// Which.
+        mailbox: MailboxName,
+        /// SUBSCRIBE.
+        on: bool,
+    },
+    /// COPY, MOVE (RFC 6851), UID COPY, UID MOVE.
+    Transfer {
+        /// Which.
+        set: SequenceSet,
+        /// Where to.
+        mailbox: MailboxName,
+        /// MOVE.
+        moves: bool,
+        /// The UID form.
+        uid: bool,
+    },
+    /// NAMESPACE (RFC 2342).
+    Namespace,
+    /// ID (RFC 2971); what the client tells is read, and forgotten.
+    Id,
+    /// ENABLE (RFC 5161): names of extensions, in upper case.
+    Enable(Vec<String>),
+}
+
+/// What USE of CREATE asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateUse {
+    /// This one.
+    One(SpecialUse),
+    /// None of ours, or several: no mailbox of this server can have that.
+    Other,
+}
+
+/// LIST, basic or extended (RFC 5258), and LSUB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// The reference name, as UTF-8.
+    pub reference: String,
+    /// Patterns with `*` and `%`, as UTF-8.
+    pub patterns: Vec<String>,
+    /// Which form it has.
+    pub form: ListForm,
+}
+
+/// The form of a LIST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListForm {
+    /// RFC 3501 §6.3.8.
+    Basic,
+    /// LSUB: only subscribed ones, answered as LSUB.
+    Lsub,
+    /// Options, or patterns in parentheses.
+    Extended(ListOptions),
+}
+
+/// Selection and return options.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListOptions {
+    /// Selects subscribed names.
+    pub subscribed: bool,
+    /// Selects mailboxes with a special use.
+    pub special_use: bool,
+    /// Mailboxes of other servers too; there are none.
+    pub remote: bool,
+    /// Levels above what is selected too.
+    pub recursive: bool,
+    /// Returns `\Subscribed`.
+    pub return_subscribed: bool,
+    /// Returns `\HasChildren`, `\HasNoChildren`.
+    pub return_children: bool,
+    /// Returns special uses (which is done anyway).
+    pub return_special_use: bool,
+    /// Returns STATUS (RFC 5819); empty: not asked for.
+    pub status: Vec<StatusItem>,
 }
 
 /// What STATUS tells.
@@ -218,6 +329,10 @@ pub enum StatusItem {
     UidValidity,
     /// UNSEEN.
     Unseen,
+    /// DELETED (RFC 9051 §6.3.11).
+    Deleted,
+    /// SIZE (RFC 8438).
+    Size,
 }
 
 /// What FETCH tells (RFC 3501 §6.4.5).

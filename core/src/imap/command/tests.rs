@@ -69,10 +69,12 @@ fn commands_of_rfc_3501() {
         command_of("LOGIN SMITH SES]AME"),
         command_of("LOGIN \"SMITH\" {7+}\r\nSES]AME")
     );
-    let list = |reference: &str, pattern: &str, lsub| Command::List {
-        reference: reference.into(),
-        pattern: pattern.into(),
-        lsub,
+    let list = |reference: &str, pattern: &str, lsub| {
+        Command::List(List {
+            reference: reference.into(),
+            patterns: vec![pattern.into()],
+            form: if lsub { ListForm::Lsub } else { ListForm::Basic },
+        })
     };
     assert_eq!(command_of("LIST ~/Mail/ %"), list("~/Mail/", "%", false));
     assert_eq!(
@@ -154,7 +156,7 @@ fn bad_names_what_is_wrong() {
         ("a", Some("a"), "a command is expected behind the tag"),
         ("a ", Some("a"), "unknown command"),
         ("a  NOOP", Some("a"), "unknown command"),
-        ("a COPY 1 x", Some("a"), "unknown command"),
+        ("a SEARC 1 x", Some("a"), "unknown command"),
         ("a NOOP ", Some("a"), "nothing more is expected behind this command"),
         ("a LOGIN x", Some("a"), "LOGIN: a password is expected"),
         ("a LOGIN x y z", Some("a"), "nothing more is expected behind this command"),
@@ -203,8 +205,39 @@ fn bad_names_what_is_wrong() {
             Some("a"),
             "APPEND: the date-time is wrong",
         ),
-        ("a UID NOOP", Some("a"), "UID: FETCH, SEARCH, STORE or EXPUNGE is expected"),
+        (
+            "a UID NOOP",
+            Some("a"),
+            "UID: FETCH, SEARCH, STORE, COPY, MOVE or EXPUNGE is expected",
+        ),
         ("a STATUS x ()", Some("a"), "STATUS: unknown item"),
+        ("a CREATE", Some("a"), "CREATE: a mailbox is expected"),
+        ("a CREATE /", Some("a"), "mailbox name has an empty level"),
+        ("a CREATE a//", Some("a"), "mailbox name has an empty level"),
+        ("a CREATE a (TYPE x)", Some("a"), "CREATE: unknown parameter"),
+        ("a CREATE a (USE (Sent))", Some("a"), "CREATE: (USE (...)) is expected"),
+        ("a RENAME a", Some("a"), "RENAME: a new name is expected"),
+        ("a DELETE a/", Some("a"), "mailbox name has an empty level"),
+        ("a SUBSCRIBE", Some("a"), "SUBSCRIBE: a mailbox is expected"),
+        ("a COPY 1", Some("a"), "a mailbox is expected"),
+        (
+            "a UID MOVE x y",
+            Some("a"),
+            "a sequence set is expected: numbers from 1, `*`, `a:b`, joined by `,`",
+        ),
+        (
+            "a LIST (RECURSIVEMATCH REMOTE) \"\" *",
+            Some("a"),
+            "LIST: RECURSIVEMATCH needs another selection option",
+        ),
+        ("a LIST (FOO) \"\" *", Some("a"), "LIST: unknown selection option"),
+        ("a LIST \"\" * RETURN (FOO)", Some("a"), "LIST: unknown return option"),
+        ("a LIST \"\" * (FOO)", Some("a"), "LIST: RETURN is expected"),
+        ("a LIST \"\" ()", Some("a"), "a string is expected"),
+        ("a ENABLE", Some("a"), "ENABLE: a capability is expected"),
+        ("a ID", Some("a"), "ID: NIL or a list of names and values is expected"),
+        ("a ID (\"name\")", Some("a"), "one space is expected"),
+        ("a NAMESPACE x", Some("a"), "nothing more is expected behind this command"),
     ] {
         let mut bytes: Vec<u8> = line.chars().map(|c| c as u8).collect();
         bytes.extend_from_slice(b"\r\n");
@@ -356,6 +389,37 @@ fn items() -> impl Strategy<Value = Vec<FetchItem>> {
     })
 }
 
+fn a_list() -> impl Strategy<Value = Command> {
+    let patterns = prop::collection::vec(mailbox().prop_map(|name| name.0.to_string()), 1..4);
+    let status = prop::sample::subsequence(vec![StatusItem::Messages, StatusItem::Size], 0..=2);
+    let options = any::<[bool; 7]>().prop_map(|bits| ListOptions {
+        subscribed: bits[0],
+        special_use: bits[1],
+        remote: bits[2],
+        recursive: bits[3] && (bits[0] || bits[1]),
+        return_subscribed: bits[4],
+        return_children: bits[5],
+        return_special_use: bits[6],
+        status: Vec::new(),
+    });
+    (mailbox(), patterns, 0..3, options, status).prop_map(|(reference, mut patterns, form, mut options, status)| {
+        options.status = status;
+        let form = match form {
+            0 => ListForm::Basic,
+            1 => ListForm::Lsub,
+            _ => ListForm::Extended(options),
+        };
+        if !matches!(form, ListForm::Extended(_)) {
+            patterns.truncate(1);
+        }
+        Command::List(List {
+            reference: reference.0.to_string(),
+            patterns,
+            form,
+        })
+    })
+}
+
 /// Keys in prefix form, as the parser gives them.
 fn search_keys() -> impl Strategy<Value = Vec<SearchKey>> {
     use SearchKey::*;
@@ -415,7 +479,7 @@ fn a_search() -> impl Strategy<Value = Command> {
 fn a_command() -> impl Strategy<Value = Command> {
     use StatusItem::*;
     let how = prop::sample::select(vec![FlagHow::Add, FlagHow::Remove, FlagHow::Replace]);
-    let status = prop::sample::subsequence(vec![Messages, Recent, UidNext, UidValidity, Unseen], 1..=5);
+    let status = prop::sample::subsequence(vec![Messages, Recent, UidNext, UidValidity, Unseen, Deleted, Size], 1..=7);
     let date = prop::option::of((0i64..4_000_000_000).prop_map(UnixTime::from_seconds));
     let plain = prop::sample::select(vec![
         Command::Capability,
@@ -426,6 +490,8 @@ fn a_command() -> impl Strategy<Value = Command> {
         Command::Close { expunge: false },
         Command::Expunge,
         Command::Idle,
+        Command::Namespace,
+        Command::Id,
     ]);
     prop_oneof![
         plain,
@@ -439,11 +505,22 @@ fn a_command() -> impl Strategy<Value = Command> {
                 initial: initial.map(Secret::new),
             }
         }),
-        (mailbox(), mailbox(), any::<bool>()).prop_map(|(reference, pattern, lsub)| Command::List {
-            reference: reference.0.to_string(),
-            pattern: pattern.0.to_string(),
-            lsub,
+        a_list(),
+        (
+            mailbox(),
+            prop::sample::select(vec![None, Some(CreateUse::One(SpecialUse::Sent)), Some(CreateUse::Other)])
+        )
+            .prop_map(|(mailbox, special_use)| Command::Create { mailbox, special_use }),
+        mailbox().prop_map(Command::Delete),
+        (mailbox(), mailbox()).prop_map(|(from, to)| Command::Rename { from, to }),
+        (mailbox(), any::<bool>()).prop_map(|(mailbox, on)| Command::Subscribe { mailbox, on }),
+        (set(), mailbox(), any::<(bool, bool)>()).prop_map(|(set, mailbox, (moves, uid))| Command::Transfer {
+            set,
+            mailbox,
+            moves,
+            uid,
         }),
+        prop::collection::vec("[A-Z0-9=]{1,12}", 1..4).prop_map(Command::Enable),
         (mailbox(), any::<bool>()).prop_map(|(mailbox, read_only)| Command::Select { mailbox, read_only }),
         (set(), items(), any::<bool>()).prop_map(|(set, items, uid)| Command::Fetch { set, items, uid }),
         (set(), how, flags(), any::<(bool, bool)>()).prop_map(|(set, how, (flags, keywords), (silent, uid))| {
@@ -481,7 +558,8 @@ proptest! {
 
     #[test]
     fn any_bytes(bytes: Vec<u8>, name in prop::sample::select(vec![
-        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "FETCH 1 BINARY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ", "SEARCH ", "SEARCH RETURN (",
+        "", "LOGIN ", "LIST ", "FETCH 1 (", "FETCH 1 BODY[", "STORE 1 FLAGS (", "APPEND ", "STATUS x (", "UID ", "LIST (", "LIST x (y) RETURN (", "CREATE x (USE (", "ID (", "ENABLE ", "COPY 1 ", "RENAME x ",
+        "FETCH 1 BINARY[", "SEARCH ", "SEARCH RETURN (",
     ])) {
         let mut text = format!("a {name}").into_bytes();
         text.extend(bytes);
@@ -491,7 +569,7 @@ proptest! {
     #[test]
     fn what_parses_is_written_so_that_it_parses_again(words in prop::collection::vec(prop::sample::select(vec![
         "a ", "UID ", "FETCH ", "STORE ", "1:*", "2,3 ", "FLAGS", "(", ")", " ", "BODY", "[", "]", "1.", "HEADER", ".FIELDS", "<1.2>",
-        "\\Seen", "LIST ", "\"", "*", "%", "x", "STATUS ", "UNSEEN", "LOGIN ", "SELECT ", ".PEEK", ".SILENT", "+",
+        "\\Seen", "LIST ", "\"", "*", "%", "x", "STATUS ", "UNSEEN", "LOGIN ", "SELECT ", ".PEEK", ".SILENT", "+", "CREATE ", "USE ", "RETURN ", "SUBSCRIBED", "RECURSIVEMATCH", "ID ", "NIL", "ENABLE ", "MOVE ",
         "SEARCH ", "NOT ", "OR ", "RETURN ", "MIN", "SAVE", "CHARSET ", "UTF-8", "BODY ", "$", "ON 1-Feb-1994", "SINCE ", "1-Jan-2020",
     ]), 0..12)) {
         let text = words.concat();

@@ -23,6 +23,7 @@ use zeroize::Zeroize;
 
 use super::command::append::{self, AppendHead};
 use super::command::{Bad, Command, Tag, tag_of};
+use super::mailbox_name::Names;
 use crate::limits;
 
 mod announced;
@@ -55,6 +56,7 @@ pub struct Framer {
     /// The tag of the APPEND whose message is on its way.
     append_tag: Option<Tag>,
     logged_in: bool,
+    names: Names,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,6 +117,11 @@ impl Framer {
     /// From now on the greater budget and LITERAL+ hold, and APPEND's message is offered.
     pub fn log_in(&mut self) {
         self.logged_in = true;
+    }
+
+    /// From now on mailbox names have this form.
+    pub fn set_names(&mut self, names: Names) {
+        self.names = names;
     }
 
     /// Takes bytes from the client.
@@ -318,7 +325,7 @@ impl Framer {
                 text: &self.received[self.start..brace - usize::from(announced.literal8)],
                 literals: &self.literals,
             };
-            match append::parse_head(head) {
+            match append::parse_head(head, self.names) {
                 AppendHead::Other => {}
                 AppendHead::Wrong(text) => return self.refuse(text, Some(announced)),
                 AppendHead::Message(tag, command) => return self.offer(tag, command, announced),

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::command::{StatusItem, Tag};
+use super::mailbox_name::Names;
 use super::{flag, mailbox_name};
 use crate::limits;
 use crate::store::{Flags, SpecialUse};
@@ -44,34 +45,92 @@ pub fn flags<'a>(keywords: impl IntoIterator<Item = &'a str>, out: &mut Vec<u8>)
 pub struct Listed<'a> {
     /// Its name in UTF-8.
     pub name: &'a str,
-    /// `\Noselect`: only a level above others.
-    pub no_select: bool,
+    /// Whether it is a mailbox.
+    pub exists: Exists,
+    /// `\Subscribed` (RFC 5258 §3.1).
+    pub subscribed: bool,
     /// `\HasChildren` or `\HasNoChildren` (RFC 3348); `None`: not told.
     pub children: Option<bool>,
     /// What it is for (RFC 6154).
     pub special_use: Option<SpecialUse>,
+    /// CHILDINFO: selection criteria that something below it meets (RFC 5258 §3.5).
+    pub child_info: &'a [&'a str],
+}
+
+/// Whether a name in LIST is a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exists {
+    /// It is.
+    Yes,
+    /// `\Noselect` (RFC 3501 §7.2.2).
+    NoSelect,
+    /// `\NonExistent`, to clients that know it (RFC 5258 §3).
+    NonExistent,
 }
 
 /// `* LIST (attributes) "/" name`, or LSUB (RFC 3501 §7.2.2).
-pub fn list(lsub: bool, listed: &Listed<'_>, out: &mut Vec<u8>) {
+pub fn list(lsub: bool, listed: &Listed<'_>, names: Names, out: &mut Vec<u8>) {
     out.extend_from_slice(if lsub { b"* LSUB (" } else { b"* LIST (" });
     let attributes = [
-        listed.no_select.then_some("\\Noselect"),
+        match listed.exists {
+            Exists::Yes => None,
+            Exists::NoSelect => Some("\\Noselect"),
+            Exists::NonExistent => Some("\\NonExistent"),
+        },
+        listed.subscribed.then_some("\\Subscribed"),
         listed
             .children
             .map(|has| if has { "\\HasChildren" } else { "\\HasNoChildren" }),
-        listed.special_use.map(|special_use| match special_use {
-            SpecialUse::Archive => "\\Archive",
-            SpecialUse::Drafts => "\\Drafts",
-            SpecialUse::Junk => "\\Junk",
-            SpecialUse::Sent => "\\Sent",
-            SpecialUse::Trash => "\\Trash",
-        }),
+        listed.special_use.map(special_use),
     ];
     words(attributes.into_iter().flatten(), out);
     out.extend_from_slice(b") \"/\" ");
-    mailbox_name::encode(listed.name, out);
+    mailbox_name::encode(listed.name, names, out);
+    for (index, criterion) in listed.child_info.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b" (\"CHILDINFO\" (" } else { b" " });
+        quoted(criterion.as_bytes(), out);
+    }
+    out.extend_from_slice(if listed.child_info.is_empty() { b"\r\n" } else { b"))\r\n" });
+}
+
+/// A use as an attribute (RFC 6154 §2).
+pub fn special_use(special_use: SpecialUse) -> &'static str {
+    match special_use {
+        SpecialUse::Archive => "\\Archive",
+        SpecialUse::Drafts => "\\Drafts",
+        SpecialUse::Junk => "\\Junk",
+        SpecialUse::Sent => "\\Sent",
+        SpecialUse::Trash => "\\Trash",
+    }
+}
+
+/// `* NAMESPACE (("" "/")) NIL NIL`: all mailboxes are the account's own (RFC 2342 §5).
+pub fn namespace(out: &mut Vec<u8>) {
+    line(out, &["* NAMESPACE ((\"\" \"/\")) NIL NIL"]);
+}
+
+/// `* ENABLED …` (RFC 5161 §3.2).
+pub fn enabled(names: &[&str], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"* ENABLED");
+    for name in names {
+        out.push(b' ');
+        out.extend_from_slice(name.as_bytes());
+    }
     out.extend_from_slice(b"\r\n");
+}
+
+/// `* ID (name value …)` (RFC 2971 §3.2).
+pub fn id(pairs: &[(&str, &str)], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"* ID (");
+    for (index, (name, value)) in pairs.iter().enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        string(name.as_bytes(), out);
+        out.push(b' ');
+        string(value.as_bytes(), out);
+    }
+    out.extend_from_slice(b")\r\n");
 }
 
 /// `* LIST (\Noselect) "/" ""`: the delimiter is asked for (RFC 3501 §6.3.8).
@@ -84,9 +143,9 @@ pub fn list_delimiter(lsub: bool, out: &mut Vec<u8>) {
 }
 
 /// `* STATUS name (item value …)` (RFC 9051 §7.3.4).
-pub fn mailbox_status(name: &str, values: &[(StatusItem, u32)], out: &mut Vec<u8>) {
+pub fn mailbox_status(name: &str, values: &[(StatusItem, u64)], names: Names, out: &mut Vec<u8>) {
     out.extend_from_slice(b"* STATUS ");
-    mailbox_name::encode(name, out);
+    mailbox_name::encode(name, names, out);
     out.extend_from_slice(b" (");
     for (index, (item, value)) in values.iter().enumerate() {
         if index > 0 {
@@ -106,6 +165,8 @@ impl StatusItem {
             StatusItem::UidNext => "UIDNEXT",
             StatusItem::UidValidity => "UIDVALIDITY",
             StatusItem::Unseen => "UNSEEN",
+            StatusItem::Deleted => "DELETED",
+            StatusItem::Size => "SIZE",
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum Code<'a> {
     },
     /// EXPUNGEISSUED.
     ExpungeIssued,
+    /// HASCHILDREN (RFC 9051 §7.1).
+    HasChildren,
     /// INUSE.
     InUse,
     /// LIMIT.
@@ -100,6 +102,8 @@ pub enum Code<'a> {
     UnknownCte,
     /// UNAVAILABLE.
     Unavailable,
+    /// USEATTR: the use cannot be given to this mailbox (RFC 6154 §3).
+    UseAttr,
     /// UNSEEN: the number of the first unseen message (RFC 3501 §7.1).
     Unseen(u32),
 }
@@ -140,6 +144,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::Closed => "CLOSED",
         Code::ContactAdmin => "CONTACTADMIN",
         Code::ExpungeIssued => "EXPUNGEISSUED",
+        Code::HasChildren => "HASCHILDREN",
         Code::InUse => "INUSE",
         Code::Limit => "LIMIT",
         Code::NonExistent => "NONEXISTENT",
@@ -151,6 +156,7 @@ fn encode_code(code: &Code<'_>, out: &mut Vec<u8>) {
         Code::TooBig => "TOOBIG",
         Code::TryCreate => "TRYCREATE",
         Code::Unavailable => "UNAVAILABLE",
+        Code::UseAttr => "USEATTR",
         Code::UnknownCte => "UNKNOWN-CTE",
         Code::AppendUid { uid_validity, uid } => return number(out, &format!("APPENDUID {uid_validity} {uid}")),
         Code::UidNext(uid) => return number(out, &format!("UIDNEXT {uid}")),

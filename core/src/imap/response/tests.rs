@@ -52,16 +52,43 @@ fn statuses() {
 fn mailbox_data() {
     let listed = Listed {
         name: "Entwürfe/Mein \"Neues\"",
-        no_select: false,
+        exists: Exists::Yes,
+        subscribed: false,
         children: Some(false),
         special_use: Some(SpecialUse::Drafts),
+        child_info: &[],
     };
     assert_eq!(
-        written(|out| list(false, &listed, out)),
+        written(|out| list(false, &listed, Names::Utf7, out)),
         "* LIST (\\HasNoChildren \\Drafts) \"/\" \"Entw&APw-rfe/Mein \\\"Neues\\\"\"\r\n"
     );
     assert_eq!(
-        written(|out| mailbox_status("INBOX", &[(StatusItem::Messages, 2), (StatusItem::UidNext, 9)], out)),
+        written(|out| list(false, &listed, Names::Utf8, out)),
+        "* LIST (\\HasNoChildren \\Drafts) \"/\" \"Entwürfe/Mein \\\"Neues\\\"\"\r\n"
+    );
+    let parent = Listed {
+        name: "Foo",
+        exists: Exists::NonExistent,
+        subscribed: true,
+        children: None,
+        special_use: None,
+        child_info: &["SUBSCRIBED"],
+    };
+    assert_eq!(
+        written(|out| list(false, &parent, Names::Utf7, out)),
+        "* LIST (\\NonExistent \\Subscribed) \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
+    );
+    assert_eq!(written(namespace), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    assert_eq!(written(|out| enabled(&[], out)), "* ENABLED\r\n");
+    assert_eq!(
+        written(|out| id(&[("name", "Pillarbox")], out)),
+        "* ID (\"name\" \"Pillarbox\")\r\n"
+    );
+    assert_eq!(
+        written(|out| {
+            let values = [(StatusItem::Messages, 2), (StatusItem::UidNext, 9)];
+            mailbox_status("INBOX", &values, Names::Utf7, out);
+        }),
         "* STATUS INBOX (MESSAGES 2 UIDNEXT 9)\r\n"
     );
     assert_eq!(

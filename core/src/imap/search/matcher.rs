@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::fold::{Folder, folded};
 use super::needle::Reached;
-use super::program::{Candidate, Program, Text};
+use super::program::{Candidate, Program, Sought};
 use crate::message::charset::{self, Charset};
 use crate::message::digest::PartKind;
 use crate::message::header::unfold;
@@ -133,7 +133,7 @@ impl Finds {
         let mut text = None;
         for (index, test) in program.texts().iter().enumerate() {
             match test {
-                Text::Header { name: wanted, needle }
+                Sought::Header { name: wanted, needle }
                     if self.found[index].is_none() && wanted.as_bytes().eq_ignore_ascii_case(name) =>
                 {
                     let text = text.get_or_insert_with(|| folded(&encoded_word::decode(&unfold(value))));
@@ -141,11 +141,11 @@ impl Finds {
                         self.find(index, true);
                     }
                 }
-                Text::Sent { from, to } if !self.dated && name.eq_ignore_ascii_case(b"Date") => {
+                Sought::Sent { from, to } if !self.dated && name.eq_ignore_ascii_case(b"Date") => {
                     let day = date::parse_day(&unfold(value));
                     self.find(index, day.is_some_and(|day| (*from..=*to).contains(&day)));
                 }
-                Text::Header { .. } | Text::Sent { .. } | Text::Body(_) | Text::Text(_) => {}
+                Sought::Header { .. } | Sought::Sent { .. } | Sought::Body(_) | Sought::Text(_) => {}
             }
         }
         self.dated |= name.eq_ignore_ascii_case(b"Date");
@@ -153,7 +153,8 @@ impl Finds {
 
     /// Whether something is still to be found in texts.
     fn wants_text(&self) -> bool {
-        let open = |(test, found): (&Text, &Option<bool>)| matches!(test, Text::Body(_) | Text::Text(_)) && found.is_none();
+        let open =
+            |(test, found): (&Sought, &Option<bool>)| matches!(test, Sought::Body(_) | Sought::Text(_)) && found.is_none();
         self.program.texts().iter().zip(&self.found).any(open)
     }
 
@@ -163,7 +164,7 @@ impl Finds {
         body.folder.update(&self.text, &mut self.folded);
         let program = self.program.clone();
         for (index, test) in program.texts().iter().enumerate() {
-            if let Text::Body(needle) | Text::Text(needle) = test
+            if let Sought::Body(needle) | Sought::Text(needle) = test
                 && self.found[index].is_none()
                 && needle.feed(&mut self.reached[index], &self.folded)
             {
@@ -185,7 +186,7 @@ impl Observer for Finds {
         let program = self.program.clone();
         let mut text = None;
         for (index, test) in program.texts().iter().enumerate() {
-            if let Text::Text(needle) = test
+            if let Sought::Text(needle) = test
                 && self.found[index].is_none()
             {
                 let text = text.get_or_insert_with(|| folded(&encoded_word::decode(&unfold(raw))));
@@ -200,7 +201,7 @@ impl Observer for Finds {
         if !core::mem::replace(&mut self.header_ended, true) {
             let program = self.program.clone();
             for (index, test) in program.texts().iter().enumerate() {
-                if matches!(test, Text::Header { .. } | Text::Sent { .. }) && self.found[index].is_none() {
+                if matches!(test, Sought::Header { .. } | Sought::Sent { .. }) && self.found[index].is_none() {
                     self.find(index, false);
                 }
             }

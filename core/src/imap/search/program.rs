@@ -20,7 +20,7 @@ use crate::time::UnixTime;
 pub struct Program {
     ops: Vec<Op>,
     /// What only the message itself tells.
-    texts: Vec<Text>,
+    texts: Vec<Sought>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ enum Test {
 
 /// What only the message itself tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Text {
+pub(super) enum Sought {
     /// The day of its first `Date` field lies in this range.
     Sent { from: i64, to: i64 },
     /// A field of this name in its header has the string.
@@ -157,24 +157,24 @@ impl Program {
             SearchKey::SentOn(day) => return self.sent(*day, *day),
             SearchKey::SentSince(day) => return self.sent(*day, i64::MAX),
             SearchKey::Header { name, text } => {
-                return self.text(Text::Header {
+                return self.text(Sought::Header {
                     name: name.clone(),
                     needle: Needle::new(folded(text)),
                 });
             }
             // Every text has the empty string.
             SearchKey::Body(text) | SearchKey::Text(text) if text.is_empty() => Test::Is(true),
-            SearchKey::Body(text) => return self.text(Text::Body(Needle::new(folded(text)))),
-            SearchKey::Text(text) => return self.text(Text::Text(Needle::new(folded(text)))),
+            SearchKey::Body(text) => return self.text(Sought::Body(Needle::new(folded(text)))),
+            SearchKey::Text(text) => return self.text(Sought::Text(Needle::new(folded(text)))),
         };
         Op::Row(test)
     }
 
     fn sent(&mut self, from: i64, to: i64) -> Op {
-        self.text(Text::Sent { from, to })
+        self.text(Sought::Sent { from, to })
     }
 
-    fn text(&mut self, text: Text) -> Op {
+    fn text(&mut self, text: Sought) -> Op {
         self.texts.push(text);
         Op::Text(u32::try_from(self.texts.len() - 1).expect("they are few"))
     }
@@ -199,7 +199,7 @@ impl Program {
         .next()
     }
 
-    pub(super) fn texts(&self) -> &[Text] {
+    pub(super) fn texts(&self) -> &[Sought] {
         &self.texts
     }
 
@@ -220,7 +220,7 @@ impl Program {
             let value = match op {
                 Op::And(many) => {
                     let first = stack.len() - *many as usize;
-                    let all = stack[first..].iter().fold(Some(true), |all, one| and(all, *one));
+                    let all = stack[first..].iter().copied().reduce(and).unwrap_or(Some(true));
                     stack.truncate(first);
                     all
                 }
@@ -289,7 +289,7 @@ crate::record_enum!(Test {
     8 => Before(day), 9 => On(day), 10 => Since(day), 11 => Larger(than), 12 => Smaller(than), 13 => Until(moment),
     14 => From(moment),
 });
-crate::record_enum!(Text {
+crate::record_enum!(Sought {
     0 => Sent { from, to }, 1 => Header { name, needle }, 2 => Body(needle), 3 => Text(needle),
 });
 

@@ -142,6 +142,11 @@ impl Intervals {
         }
     }
 
+    /// Of ascending ranges that do not touch.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (u32, u32)>) -> Intervals {
+        Intervals(ranges.into_iter().collect())
+    }
+
     /// The intervals: first and last number of each.
     pub fn as_slice(&self) -> &[(u32, u32)] {
         &self.0

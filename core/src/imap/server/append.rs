@@ -11,7 +11,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ask::{AppendDone, Ask, Opened};
-use super::select::refusal;
 use super::store::keywords_beyond;
 use super::{Doing, Session, Step, Wanted};
 use crate::imap::command::Tag;
@@ -124,7 +123,16 @@ impl Session {
             Ok(selected) => selected,
             Err(Refused::NoSuchMailbox) => return self.drop_offered(appending, Wrong::NoMailbox),
             Err(Refused::DiskFull) => return self.drop_offered(appending, Wrong::Full),
-            Err(Refused::Limit(_) | Refused::Stopping) => return self.drop_offered(appending, Wrong::Unavailable),
+            Err(
+                Refused::Limit(_)
+                | Refused::Stopping
+                | Refused::AlreadyExists
+                | Refused::Cannot(_)
+                | Refused::HasChildren
+                | Refused::UseTaken
+                | Refused::NoDestination
+                | Refused::Expunged,
+            ) => return self.drop_offered(appending, Wrong::Unavailable),
         };
         if keywords_beyond(&selected.version.keywords, &appending.keywords) {
             return self.drop_offered(appending, Wrong::Keywords);
@@ -253,10 +261,7 @@ impl Session {
             Err(Refused::NoSuchMailbox) => {
                 self.reply(&appending.tag, Condition::No, Some(&Code::TryCreate), "No such mailbox");
             }
-            Err(refused @ (Refused::DiskFull | Refused::Limit(_) | Refused::Stopping)) => {
-                let (code, text) = refusal(&refused);
-                self.reply(&appending.tag, Condition::No, Some(&code), text);
-            }
+            Err(refused) => self.refuse(&appending.tag, &refused),
         }
     }
 }

@@ -11,8 +11,9 @@ use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
+use crate::store::tree::{Transferred, TreeDone};
 use crate::store::version::{Changes, Row};
-use crate::store::{AccountId, Flags, Lsn, MailboxKey, MailboxName, Uid};
+use crate::store::{AccountId, Flags, Lsn, MailboxKey, MailboxName, SpecialUse, Uid};
 use crate::time::UnixTime;
 
 /// What the session needs. The host fills in its own number as `origin` and `watch`.
@@ -160,6 +161,55 @@ pub enum Ask {
         /// For the outcome.
         then: Slot<AppendDone>,
     },
+    /// Effect: change the tree of mailboxes.
+    ChangeTree {
+        /// Whose.
+        account: AccountId,
+        /// How.
+        wish: TreeWish,
+        /// For the outcome.
+        then: Slot<TreeChanged>,
+    },
+    /// Effect: copy or move messages, all or none.
+    Transfer {
+        /// From here.
+        from: MailboxKey,
+        /// Into this mailbox of the account.
+        to: MailboxName,
+        /// Which, ascending.
+        uids: Arc<[Uid]>,
+        /// Refused when one of them is gone.
+        strict: bool,
+        /// They leave the source.
+        moves: bool,
+        /// For the outcome.
+        then: Slot<TransferDone>,
+    },
+}
+
+/// A change of the tree of mailboxes; the host gives new mailboxes their random ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeWish {
+    /// CREATE.
+    Create {
+        /// Its name.
+        name: MailboxName,
+        /// What it is for.
+        special_use: Option<SpecialUse>,
+    },
+    /// DELETE.
+    Delete(MailboxName),
+    /// RENAME.
+    Rename {
+        /// From here.
+        from: MailboxName,
+        /// To there.
+        to: MailboxName,
+    },
+    /// SUBSCRIBE.
+    Subscribe(MailboxName),
+    /// UNSUBSCRIBE.
+    Unsubscribe(MailboxName),
 }
 
 /// A range of a message's octets (prefix and body are one).
@@ -259,6 +309,14 @@ pub struct Appended {
     pub uid: Uid,
 }
 
+/// What became of a change of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeChanged(pub Result<TreeDone, Refused>);
+
+/// What became of COPY or MOVE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferDone(pub Result<Transferred, Refused>);
+
 /// The sum of all answers.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Value {
@@ -290,6 +348,10 @@ pub enum Value {
     Sink(SinkOpened),
     /// To `CommitAppend`.
     Appended(AppendDone),
+    /// To `ChangeTree`.
+    Tree(TreeChanged),
+    /// To `Transfer`.
+    Transferred(TransferDone),
 }
 
 macro_rules! values {
@@ -316,6 +378,8 @@ values! {
     Expunged(ExpungeDone),
     Sink(SinkOpened),
     Appended(AppendDone),
+    Tree(TreeChanged),
+    Transferred(TransferDone),
 }
 
 /// One listener's settings for its sessions.

@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 
 use super::append::Appending;
+use super::ask::TreeWish;
 use super::{Session, Step};
 use crate::imap::command::{self, Bad, Command, Tag};
-use crate::imap::frame::{Event, Framed};
-use crate::imap::response::{self, Code, Condition};
+use crate::imap::frame::Event;
+use crate::imap::mailbox_name::Names;
+use crate::imap::response::{self, Condition};
 use crate::limits;
 use crate::machine::Reason;
 
@@ -14,8 +16,6 @@ use crate::machine::Reason;
 enum Heard {
     Command(Tag, Command),
     Bad(Bad),
-    /// A command of IMAP4rev1 that this version does not have.
-    Missing(Tag),
     Message(Box<Appending>),
     Continue,
     Http,
@@ -27,19 +27,15 @@ impl Session {
             self.bye(Reason::Shutdown, "The server is shutting down");
             return Step::Again;
         }
+        let names = self.names();
         let heard = match self.framer.poll() {
             None => return Step::Rest,
-            Some(event) => hear(event),
+            Some(event) => hear(event, names),
         };
         match heard {
             Heard::Continue => response::continuation("Ready for the literal", self.out.end()),
             Heard::Http => self.close(Reason::NotOurProtocol),
             Heard::Bad(bad) => self.bad(bad.tag.as_ref(), bad.text),
-            Heard::Missing(tag) if self.account.is_some() => {
-                self.understood();
-                self.reply(&tag, Condition::No, Some(&Code::Cannot), "Not supported by this version");
-            }
-            Heard::Missing(tag) => self.bad(Some(&tag), "Log in first"),
             Heard::Message(appending) => {
                 self.understood();
                 self.append(appending);
@@ -49,11 +45,15 @@ impl Session {
         Step::Again
     }
 
-    /// A protocol error: BAD; the third in a row ends the session (S64).
+    /// A protocol error: BAD. Three in a row end the session of a stranger (S64); who has logged in may try what we do not know.
     pub(super) fn bad(&mut self, tag: Option<&Tag>, text: &str) {
         response::status(tag, Condition::Bad, None, text, self.out.end());
         self.errors += 1;
-        if self.errors >= limits::IMAP_ERRORS_IN_A_ROW {
+        let most = match self.account {
+            None => limits::IMAP_ERRORS_IN_A_ROW,
+            Some(_) => limits::IMAP_ERRORS_LOGGED_IN,
+        };
+        if self.errors >= most {
             self.bye(Reason::NotOurProtocol, "Too many protocol errors");
         }
     }
@@ -66,12 +66,22 @@ impl Session {
     /// Executes a command, if the state allows it (RFC 3501 §3).
     fn execute(&mut self, tag: Tag, command: Command) {
         let refused = match (&command, self.account, &self.view) {
-            (Command::Capability | Command::Noop | Command::Logout, _, _) => None,
+            (Command::Capability | Command::Noop | Command::Logout | Command::Id, _, _) => None,
             (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, None, _) => None,
             (Command::StartTls | Command::Login { .. } | Command::Authenticate { .. }, Some(_), _) => Some("Already logged in"),
             (_, None, _) => Some("Log in first"),
             (
-                Command::List { .. } | Command::Select { .. } | Command::Append { .. } | Command::Idle | Command::Status { .. },
+                Command::List { .. }
+                | Command::Select { .. }
+                | Command::Append { .. }
+                | Command::Idle
+                | Command::Status { .. }
+                | Command::Create { .. }
+                | Command::Delete(_)
+                | Command::Rename { .. }
+                | Command::Subscribe { .. }
+                | Command::Namespace
+                | Command::Enable(_),
                 Some(_),
                 _,
             ) => None,
@@ -81,7 +91,8 @@ impl Session {
                 | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
-                | Command::UidExpunge(_),
+                | Command::UidExpunge(_)
+                | Command::Transfer { .. },
                 Some(_),
                 Some(_),
             ) => None,
@@ -91,7 +102,8 @@ impl Session {
                 | Command::Search { .. }
                 | Command::Store { .. }
                 | Command::Expunge
-                | Command::UidExpunge(_),
+                | Command::UidExpunge(_)
+                | Command::Transfer { .. },
                 Some(_),
                 None,
             ) => Some("Select a mailbox first"),
@@ -107,11 +119,7 @@ impl Session {
             Command::StartTls => self.start_tls(tag),
             Command::Login { login, password } => self.log_in(tag, login, password),
             Command::Authenticate { mechanism, initial } => self.authenticate(tag, &mechanism, initial.as_ref()),
-            Command::List {
-                reference,
-                pattern,
-                lsub,
-            } => self.list(tag, reference, pattern, lsub),
+            Command::List(list) => self.list(tag, list),
             Command::Select { mailbox, read_only } => self.select(tag, mailbox, read_only),
             Command::Close { expunge } => self.close_mailbox(tag, expunge),
             Command::Fetch { set, items, uid } => self.fetch(tag, &set, items, uid),
@@ -128,16 +136,32 @@ impl Session {
             Command::Append { .. } => self.bad(Some(&tag), "APPEND: the message is expected as a literal"),
             Command::Idle => self.idle(tag),
             Command::Status { mailbox, items } => self.status(tag, mailbox, items),
+            Command::Create { mailbox, special_use } => self.create(tag, mailbox, special_use),
+            Command::Delete(mailbox) => self.change_tree(tag, TreeWish::Delete(mailbox)),
+            Command::Rename { from, to } => self.change_tree(tag, TreeWish::Rename { from, to }),
+            Command::Subscribe { mailbox, on: true } => self.change_tree(tag, TreeWish::Subscribe(mailbox)),
+            Command::Subscribe { mailbox, on: false } => self.change_tree(tag, TreeWish::Unsubscribe(mailbox)),
+            Command::Transfer {
+                set,
+                mailbox,
+                moves,
+                uid,
+            } => self.transfer(tag, &set, mailbox, moves, uid),
+            Command::Namespace => {
+                response::namespace(self.out.end());
+                self.finish_ok(tag, "NAMESPACE completed");
+            }
+            Command::Id => self.id(tag),
+            Command::Enable(names) => self.enable(tag, &names),
         }
     }
 }
 
-fn hear(event: Event<'_>) -> Heard {
+fn hear(event: Event<'_>, names: Names) -> Heard {
     match event {
         Event::Command(framed) if is_http(framed.text) => Heard::Http,
-        Event::Command(framed) => match command::parse(&framed) {
+        Event::Command(framed) => match command::parse_with(&framed, names) {
             Ok((tag, command)) => Heard::Command(tag, command),
-            Err(Bad { tag: Some(tag), .. }) if is_missing(&framed) => Heard::Missing(tag),
             Err(bad) => Heard::Bad(bad),
         },
         Event::Refused(bad) => Heard::Bad(bad),
@@ -184,17 +208,4 @@ fn is_http(line: &[u8]) -> bool {
     let starts = |prefix: &[u8]| line.len() >= prefix.len() && line[..prefix.len()].eq_ignore_ascii_case(prefix);
     let version = line.len() > 9 && line[line.len() - 9..].starts_with(b" HTTP/");
     starts(b"Host:") || (version && VERBS.iter().any(|verb| starts(verb)))
-}
-
-/// Whether this is a command of RFC 3501 that is not built, with or without UID.
-fn is_missing(framed: &Framed<'_>) -> bool {
-    const MISSING: [&[u8]; 6] = [b"CREATE", b"DELETE", b"RENAME", b"SUBSCRIBE", b"UNSUBSCRIBE", b"COPY"];
-    let mut words = framed.text.splitn(4, |byte| *byte == b' ').skip(1);
-    let first = words.next().unwrap_or_default();
-    let word = if first.eq_ignore_ascii_case(b"UID") {
-        words.next().unwrap_or_default()
-    } else {
-        first
-    };
-    MISSING.iter().any(|name| name.eq_ignore_ascii_case(word))
 }

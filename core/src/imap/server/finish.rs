@@ -84,7 +84,7 @@ impl Session {
         self.ask = Some(Ask::Changes {
             mailbox: view.mailbox(),
             since: view.pull_from(),
-            take_recent: !view.read_only(),
+            take_recent: !view.read_only() && view.tells_recent(),
             then: self.slots.ask(Wanted::Pulled),
         });
     }

@@ -1,41 +1,77 @@
-//! LIST and LSUB (RFC 3501 §6.3.8, §6.3.9), with CHILDREN (RFC 3348) and SPECIAL-USE (RFC 6154).
+//! LIST and LSUB (RFC 3501 §6.3.8, §6.3.9) with CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), LIST-EXTENDED (RFC 5258) and
+//! LIST-STATUS (RFC 5819).
+//!
+//! ```text
+//!   Ask::Mailboxes ──► marked: which match a pattern, which are selected ──► written one by one ──► Finish
+//!                                                                              │        ▲
+//!                                                                              └─STATUS─┘
+//! ```
+//!
+//! A *level* is a name above others that is no mailbox itself. It is told before the first mailbox below it, once.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::ask::{Ask, MailboxList};
-use super::{Doing, Session, Step, Wanted};
-use crate::imap::command::Tag;
-use crate::imap::mailbox_name::DELIMITER;
-use crate::imap::response::{self, Code, Condition, Listed};
+use super::ask::{Ask, MailboxList, Opened};
+use super::{Doing, Session, Step, Wanted, status};
+use crate::imap::command::{List, ListForm, ListOptions, Tag};
+use crate::imap::mailbox_name::{DELIMITER, Names};
+use crate::imap::response::{self, Code, Condition, Exists, Listed};
 use crate::limits;
 use crate::store::request::ListedMailbox;
+
+mod pattern;
+
+use pattern::Pattern;
 
 /// A LIST being answered, one mailbox after the other (S34).
 #[derive(Debug)]
 pub(super) struct Listing {
     tag: Tag,
-    pattern: Pattern,
-    lsub: bool,
+    patterns: Vec<Pattern>,
+    form: ListForm,
+    /// Names that do not exist are `\\NonExistent`, and only `%` finds levels (RFC 9051 §6.3.9).
+    rev2: bool,
+    names: Names,
     /// By name.
     mailboxes: Arc<[ListedMailbox]>,
+    /// How many of the first n are selected.
+    selected: Vec<u32>,
+    /// How many of the first n are selected, and match.
+    told: Vec<u32>,
+    /// How many of the first n are mailboxes.
+    existing: Vec<u32>,
     next: usize,
+    /// STATUS of the last one told is to be asked for, or was.
+    counting: Counting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    No,
+    Due(usize),
+    Asked(usize),
 }
 
 impl Session {
-    pub(super) fn list(&mut self, tag: Tag, reference: String, pattern: String, lsub: bool) {
-        if pattern.is_empty() {
+    pub(super) fn list(&mut self, tag: Tag, list: List) {
+        let List {
+            reference,
+            patterns,
+            form,
+        } = list;
+        let extended = matches!(form, ListForm::Extended(_));
+        if !extended && patterns.iter().all(String::is_empty) {
+            let lsub = form == ListForm::Lsub;
             response::list_delimiter(lsub, self.out.end());
-            return self.finish_ok(tag, completed(lsub));
+            return self.finish_ok(tag, completed(&form));
         }
-        // The reference is a prefix, with or without its last delimiter.
-        let mut whole = reference;
-        if !whole.is_empty() && !whole.ends_with(DELIMITER) && !pattern.starts_with(DELIMITER) {
-            whole.push(DELIMITER);
-        }
-        whole.push_str(&pattern);
+        // An empty pattern in an extended LIST matches nothing (RFC 5258 §3).
+        let patterns = patterns.iter().filter(|pattern| !pattern.is_empty());
+        let patterns = patterns.map(|pattern| Pattern::new(&whole(&reference, pattern))).collect();
         let account = self.account.expect("only when logged in");
         self.ask = Some(Ask::Mailboxes {
             account,
@@ -43,10 +79,16 @@ impl Session {
         });
         self.doing = Doing::List(Box::new(Listing {
             tag,
-            pattern: Pattern::new(&whole),
-            lsub,
+            patterns,
+            form,
+            rev2: self.rev2,
+            names: self.names(),
             mailboxes: Arc::new([]),
+            selected: Vec::new(),
+            told: Vec::new(),
+            existing: Vec::new(),
             next: 0,
+            counting: Counting::No,
         }));
     }
 
@@ -55,11 +97,12 @@ impl Session {
             Ok(mailboxes) => {
                 debug_assert!(mailboxes.is_sorted_by(|one, other| one.name < other.name), "listed by name");
                 let octets: usize = mailboxes.iter().map(|mailbox| mailbox.name.0.len()).sum();
-                if octets.saturating_mul(listing.pattern.0.len()) > limits::LIST_COST {
+                let patterns: usize = listing.patterns.iter().map(Pattern::len).sum();
+                if octets.saturating_mul(patterns) > limits::LIST_COST {
                     let text = "The pattern is too long for so many mailboxes";
                     return self.reply(&listing.tag, Condition::No, Some(&Code::Limit), text);
                 }
-                listing.mailboxes = mailboxes;
+                listing.mark(mailboxes);
                 self.doing = Doing::List(listing);
             }
             Err(refused) => self.refuse(&listing.tag, &refused),
@@ -67,155 +110,217 @@ impl Session {
     }
 
     pub(super) fn step_list(&mut self, mut listing: Box<Listing>) -> Step {
+        if let Counting::Due(place) = listing.counting {
+            listing.counting = Counting::Asked(place);
+            self.ask_mailbox(listing.mailboxes[place].name.clone(), false, false);
+            self.doing = Doing::List(listing);
+            return Step::Again;
+        }
         if listing.next == listing.mailboxes.len() {
-            self.finish_ok(listing.tag, completed(listing.lsub));
+            let completed = completed(&listing.form);
+            self.finish_ok(listing.tag, completed);
             return Step::Again;
         }
         let place = listing.next;
         listing.next += 1;
         listing.write_levels(place, self.out.end());
-        listing.write(place, self.out.end());
+        if listing.write(place, self.out.end()) {
+            listing.counting = Counting::Due(place);
+        }
         self.doing = Doing::List(listing);
         Step::Again
     }
+
+    /// A mailbox that went meanwhile has no STATUS (RFC 5819 §2).
+    pub(super) fn list_counted(&mut self, mut listing: Box<Listing>, opened: Opened) {
+        if let (Counting::Asked(place), Ok(selected)) = (listing.counting, opened.0) {
+            let values = status::values(&listing.options().status, &selected);
+            let name = &listing.mailboxes[place].name;
+            response::mailbox_status(&name.0, &values, listing.names, self.out.end());
+        }
+        listing.counting = Counting::No;
+        self.doing = Doing::List(listing);
+    }
 }
 
-fn completed(lsub: bool) -> &'static str {
-    if lsub { "LSUB completed" } else { "LIST completed" }
+/// The reference is a prefix, with or without its last delimiter.
+fn whole(reference: &str, pattern: &str) -> String {
+    let mut whole = String::from(reference);
+    if !whole.is_empty() && !whole.ends_with(DELIMITER) && !pattern.starts_with(DELIMITER) {
+        whole.push(DELIMITER);
+    }
+    whole.push_str(pattern);
+    whole
 }
+
+fn completed(form: &ListForm) -> &'static str {
+    match form {
+        ListForm::Lsub => "LSUB completed",
+        ListForm::Basic | ListForm::Extended(_) => "LIST completed",
+    }
+}
+
+const NO_OPTIONS: &ListOptions = &ListOptions {
+    subscribed: false,
+    special_use: false,
+    remote: false,
+    recursive: false,
+    return_subscribed: false,
+    return_children: false,
+    return_special_use: false,
+    status: Vec::new(),
+};
 
 impl Listing {
-    fn write(&self, place: usize, out: &mut Vec<u8>) {
-        let mailbox = &self.mailboxes[place];
-        let name = &*mailbox.name.0;
-        if (self.lsub && !mailbox.subscribed) || !self.pattern.matches(name) {
-            return;
+    fn options(&self) -> &ListOptions {
+        match &self.form {
+            ListForm::Extended(options) => options,
+            ListForm::Basic | ListForm::Lsub => NO_OPTIONS,
         }
-        let has_children = self.first_below(name).is_some();
-        let listed = Listed {
-            name,
-            no_select: false,
-            children: (!self.lsub).then_some(has_children),
-            special_use: mailbox.special_use.filter(|_| !self.lsub),
-        };
-        response::list(self.lsub, &listed, out);
     }
 
-    /// A level above that is no mailbox itself is told where `%` ends in it (RFC 3501 §6.3.8), once: before the first mailbox
-    /// below it.
+    fn lsub(&self) -> bool {
+        self.form == ListForm::Lsub
+    }
+
+    /// Looks at each name once; what follows only counts.
+    fn mark(&mut self, mailboxes: Arc<[ListedMailbox]>) {
+        let (mut selected, mut told, mut existing) = (0, 0, 0);
+        for listed in mailboxes.iter() {
+            self.selected.push(selected);
+            self.told.push(told);
+            self.existing.push(existing);
+            let is_selected = self.is_selected(listed);
+            selected += u32::from(is_selected);
+            told += u32::from(is_selected && self.matches(&listed.name.0));
+            existing += u32::from(listed.mailbox.is_some());
+        }
+        self.selected.push(selected);
+        self.told.push(told);
+        self.existing.push(existing);
+        self.mailboxes = mailboxes;
+    }
+
+    /// Whether a name meets the selection criteria.
+    fn is_selected(&self, listed: &ListedMailbox) -> bool {
+        let options = self.options();
+        if self.lsub() {
+            return listed.subscribed;
+        }
+        let exists = options.subscribed || listed.mailbox.is_some();
+        exists && (!options.subscribed || listed.subscribed) && (!options.special_use || listed.special_use.is_some())
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        self.patterns.iter().any(|pattern| pattern.matches(name))
+    }
+
+    fn count(counts: &[u32], of: &Range<usize>) -> u32 {
+        counts[of.end] - counts[of.start]
+    }
+
+    /// Writes a name, if it is to be told; whether STATUS is wanted of it.
+    fn write(&self, place: usize, out: &mut Vec<u8>) -> bool {
+        let mailbox = &self.mailboxes[place];
+        let name = &*mailbox.name.0;
+        let own = place..place + 1;
+        let is_told = Self::count(&self.told, &own) == 1;
+        let below = self.below(name);
+        let recursive = self.options().recursive && Self::count(&self.selected, &below) > 0;
+        // A parent that is not selected itself: only if not all that is selected below it is told anyway (RFC 5258 §3.5).
+        let as_parent =
+            recursive && Self::count(&self.selected, &below) > Self::count(&self.told, &below) && self.matches(name);
+        if !is_told && !as_parent {
+            return false;
+        }
+        let exists = match mailbox.mailbox {
+            Some(_) => Exists::Yes,
+            // LSUB gives `\\Noselect` another meaning (RFC 3501 §6.3.9).
+            None if self.lsub() => Exists::Yes,
+            None => Exists::NonExistent,
+        };
+        self.write_name(name, exists, Some(mailbox), recursive, out);
+        is_told && mailbox.mailbox.is_some() && !self.options().status.is_empty()
+    }
+
+    fn write_name(&self, name: &str, exists: Exists, listed: Option<&ListedMailbox>, child_info: bool, out: &mut Vec<u8>) {
+        let options = self.options();
+        let basic = self.form == ListForm::Basic;
+        let tells_subscribed = options.subscribed || options.return_subscribed;
+        let criteria: &[&str] = match (child_info, options.subscribed, options.special_use) {
+            (true, true, true) => &["SUBSCRIBED", "SPECIAL-USE"],
+            (true, true, false) => &["SUBSCRIBED"],
+            (true, false, true) => &["SPECIAL-USE"],
+            (true, false, false) | (false, _, _) => &[],
+        };
+        let has_children = Self::count(&self.existing, &self.below(name)) > 0;
+        let told = Listed {
+            name,
+            exists,
+            subscribed: tells_subscribed && listed.is_some_and(|listed| listed.subscribed),
+            children: (basic || options.return_children || listed.is_none() && !self.lsub()).then_some(has_children),
+            special_use: listed.and_then(|listed| listed.special_use).filter(|_| !self.lsub()),
+            child_info: criteria,
+        };
+        response::list(self.lsub(), &told, self.names, out);
+    }
+
+    /// Levels above a name that are to be told before it.
     fn write_levels(&self, place: usize, out: &mut Vec<u8>) {
         let mailbox = &self.mailboxes[place];
         let name = &*mailbox.name.0;
-        if (self.lsub && !mailbox.subscribed) || !self.pattern.ends_in_level() {
-            return;
+        let options = self.options();
+        let selects = options.subscribed || options.special_use;
+        if selects && !options.recursive || !self.is_selected(mailbox) {
+            return; // exactly what is selected (RFC 5258 §3.1)
         }
+        // Of LIST, every level that matches; of LSUB and of those who know LIST-EXTENDED, those that `%` cut off
+        // (RFC 3501 §6.3.9, RFC 5258 §5, example 11).
+        let any = self.form == ListForm::Basic && !self.rev2 || options.recursive;
         for (end, _) in name.match_indices(DELIMITER) {
             let level = &name[..end];
-            if !self.pattern.matches(level) || self.is_shown(level) || self.first_below(level) != Some(place) {
+            let mut patterns = self.patterns.iter().filter(|pattern| any || pattern.ends_in_level());
+            if !patterns.any(|pattern| pattern.matches(level)) || self.has_place(level) {
                 continue;
             }
-            let listed = Listed {
-                name: level,
-                no_select: true,
-                children: (!self.lsub).then_some(true),
-                special_use: None,
+            let below = self.below(level);
+            if self.first_selected(&below) != Some(place) {
+                continue;
+            }
+            if options.recursive && Self::count(&self.selected, &below) == Self::count(&self.told, &below) {
+                continue; // all that is below is told anyway
+            }
+            let exists = if self.form == ListForm::Basic && !self.rev2 || self.lsub() {
+                Exists::NoSelect
+            } else {
+                Exists::NonExistent
             };
-            response::list(self.lsub, &listed, out);
+            self.write_name(level, exists, None, options.recursive, out);
         }
     }
 
-    /// Whether there is a mailbox of this name.
-    fn is_shown(&self, name: &str) -> bool {
-        let found = self.mailboxes.binary_search_by(|mailbox| (*mailbox.name.0).cmp(name));
-        found.is_ok_and(|place| !self.lsub || self.mailboxes[place].subscribed)
+    /// Whether a level is told, or passed over, as a name of its own.
+    fn has_place(&self, level: &str) -> bool {
+        let found = self.mailboxes.binary_search_by(|mailbox| (*mailbox.name.0).cmp(level));
+        found.is_ok_and(|place| self.options().recursive || self.is_selected(&self.mailboxes[place]))
     }
 
-    /// The place of the first mailbox below a level; for LSUB, of the first subscribed one.
-    fn first_below(&self, level: &str) -> Option<usize> {
-        let start = |mailbox: &ListedMailbox| {
-            let below = level.bytes().chain([DELIMITER as u8]);
-            mailbox.name.0.bytes().lt(below)
+    /// Of some places, the first that is selected.
+    fn first_selected(&self, of: &Range<usize>) -> Option<usize> {
+        let before = self.selected[of.start];
+        let place = self.selected.partition_point(|count| *count <= before);
+        // `selected[n]` counts what is in front of n: the first greater one is behind the place.
+        (place <= of.end && place > of.start).then(|| place - 1)
+    }
+
+    /// The places of the names below a name.
+    fn below(&self, name: &str) -> Range<usize> {
+        let before = |mailbox: &ListedMailbox, last: u8| {
+            let bound = name.bytes().chain([last]);
+            mailbox.name.0.bytes().lt(bound)
         };
-        let first = self.mailboxes.partition_point(start);
-        let below = self.mailboxes[first..].iter().take_while(|mailbox| {
-            let rest = mailbox.name.0.strip_prefix(level);
-            rest.is_some_and(|rest| rest.starts_with(DELIMITER))
-        });
-        let mut shown = below.enumerate().filter(|(_, mailbox)| !self.lsub || mailbox.subscribed);
-        shown.next().map(|(index, _)| first + index)
-    }
-}
-
-/// `list-mailbox` with wildcards, ready to match: octets times pattern at most (S38).
-#[derive(Debug)]
-pub(super) struct Pattern(Vec<Token>);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Octet(u8),
-    /// `*`: anything.
-    Any,
-    /// `%`: anything but the delimiter.
-    Level,
-}
-
-impl Pattern {
-    pub(super) fn new(text: &str) -> Pattern {
-        let mut tokens: Vec<Token> = Vec::new();
-        // INBOX is matched in any case.
-        let first = text.split(DELIMITER).next().unwrap_or_default();
-        let inbox = first.eq_ignore_ascii_case("INBOX");
-        for (index, octet) in text.bytes().enumerate() {
-            match (octet, tokens.last()) {
-                (b'*', Some(Token::Level)) => {
-                    tokens.pop();
-                    if tokens.last() != Some(&Token::Any) {
-                        tokens.push(Token::Any);
-                    }
-                }
-                (b'*' | b'%', Some(Token::Any)) | (b'%', Some(Token::Level)) => {}
-                (b'*', _) => tokens.push(Token::Any),
-                (b'%', _) => tokens.push(Token::Level),
-                (octet, _) if inbox && index < first.len() => tokens.push(Token::Octet(octet.to_ascii_uppercase())),
-                (octet, _) => tokens.push(Token::Octet(octet)),
-            }
-        }
-        Pattern(tokens)
-    }
-
-    fn ends_in_level(&self) -> bool {
-        self.0.last() == Some(&Token::Level)
-    }
-
-    /// Whether a name matches: all places of the pattern that can be reached are followed side by side.
-    pub(super) fn matches(&self, name: &str) -> bool {
-        let tokens = &self.0;
-        let mut reached = alloc::vec![false; tokens.len() + 1];
-        reached[0] = true;
-        skip_wildcards(tokens, &mut reached);
-        for octet in name.bytes() {
-            // Backwards, so that a step does not feed the next one of the same octet.
-            for place in (0..=tokens.len()).rev() {
-                let from_before = place > 0 && reached[place - 1] && tokens[place - 1] == Token::Octet(octet);
-                let stays = reached[place]
-                    && match tokens.get(place) {
-                        Some(Token::Any) => true,
-                        Some(Token::Level) => octet != DELIMITER as u8,
-                        Some(Token::Octet(_)) | None => false,
-                    };
-                reached[place] = from_before || stays;
-            }
-            skip_wildcards(tokens, &mut reached);
-        }
-        reached[tokens.len()]
-    }
-}
-
-/// A wildcard may match nothing.
-fn skip_wildcards(tokens: &[Token], reached: &mut [bool]) {
-    for (place, token) in tokens.iter().enumerate() {
-        if reached[place] && matches!(token, Token::Any | Token::Level) {
-            reached[place + 1] = true;
-        }
+        let start = self.mailboxes.partition_point(|mailbox| before(mailbox, DELIMITER as u8));
+        let end = self.mailboxes.partition_point(|mailbox| before(mailbox, DELIMITER as u8 + 1));
+        start..end
     }
 }

@@ -43,9 +43,10 @@ impl Session {
         if self.account.is_some() {
             names.extend(["LITERAL+", "IDLE", "UNSELECT", "UIDPLUS", "CHILDREN", "SPECIAL-USE"]);
             names.extend(["ESEARCH", "SEARCHRES", "WITHIN", "BINARY"]);
+            names.extend(super::tree::CAPABILITIES);
             return names;
         }
-        names.extend(["LITERAL-", "SASL-IR"]);
+        names.extend(["LITERAL-", "SASL-IR", "ID"]);
         if self.settings.starttls && !self.secure {
             names.push("STARTTLS");
         }

@@ -23,7 +23,7 @@ use crate::imap::view::View;
 use crate::limits;
 use crate::machine::{Answer, Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::smtp::server::ask::TlsEvidence;
-use crate::store::AccountId;
+use crate::store::{AccountId, MailboxName};
 use crate::time::{Instant, Now};
 
 mod append;
@@ -42,6 +42,8 @@ mod search;
 mod select;
 mod status;
 mod store;
+mod transfer;
+mod tree;
 
 use ask::{Ask, Notice, Settings, Value};
 use outbox::Outbox;
@@ -60,6 +62,8 @@ pub struct Session {
     /// The watch that ends before that.
     unwatch: Option<Ask>,
     account: Option<AccountId>,
+    /// ENABLE IMAP4rev2 was given: names in UTF-8, ESEARCH in place of SEARCH, no RECENT (RFC 9051 Appendix E).
+    rev2: bool,
     view: Option<Box<View>>,
     doing: Doing,
     /// Protocol errors in a row.
@@ -94,6 +98,7 @@ enum Doing {
     List(Box<list::Listing>),
     Select {
         tag: Tag,
+        name: MailboxName,
         read_only: bool,
     },
     Status(Box<status::Counting>),
@@ -108,6 +113,10 @@ enum Doing {
         tag: Tag,
     },
     Append(Box<append::Appending>),
+    /// The tree of mailboxes is being changed.
+    Tree(Box<tree::Changing>),
+    /// COPY, MOVE.
+    Transfer(Box<transfer::Transferring>),
     Idle(idle::Idling),
     /// Changes are pulled and told, then the tagged reply is sent.
     Finish(Box<finish::Finish>),
@@ -130,6 +139,8 @@ enum Wanted {
     Expunged,
     Sink,
     Appended,
+    Tree,
+    Transferred,
 }
 
 /// The session ends when everything is sent.
@@ -161,6 +172,7 @@ impl Session {
             ask: None,
             unwatch: None,
             account: None,
+            rev2: false,
             view: None,
             doing: Doing::Nothing,
             errors: 0,
@@ -177,7 +189,7 @@ impl Session {
 
     /// Whether the client speaks IMAP4rev2.
     fn rev2(&self) -> bool {
-        false
+        self.rev2
     }
 
     /// Octets of memory held beside the session itself.
@@ -230,6 +242,8 @@ impl Session {
             | Doing::Select { .. }
             | Doing::Status(_)
             | Doing::Expunge { .. }
+            | Doing::Tree(_)
+            | Doing::Transfer(_)
             | Doing::CloseMailbox { .. }) => {
                 self.doing = doing; // its question is about to be asked
                 Step::Rest
@@ -249,7 +263,10 @@ impl Session {
             (Doing::Authenticating(authenticating), Value::Salt(salt)) => self.salted(authenticating, &salt),
             (Doing::Authenticating(authenticating), Value::Proof(verdict)) => self.proved(authenticating, verdict),
             (Doing::List(listing), Value::Mailboxes(list)) => self.listed(listing, list),
-            (Doing::Select { tag, read_only }, Value::Opened(opened)) => self.selected(tag, read_only, opened),
+            (Doing::List(listing), Value::Opened(opened)) => self.list_counted(listing, opened),
+            (Doing::Tree(changing), Value::Tree(done)) => self.tree_changed(*changing, done),
+            (Doing::Transfer(transferring), Value::Transferred(done)) => self.transferred(&transferring, done),
+            (Doing::Select { tag, name, read_only }, Value::Opened(opened)) => self.selected(tag, &name, read_only, opened),
             (Doing::Status(counting), Value::Opened(opened)) => self.counted(*counting, opened),
             (Doing::Append(appending), Value::Opened(opened)) => self.append_opened(appending, opened),
             (Doing::Append(appending), Value::Sink(sink)) => self.append_sink(appending, sink),
@@ -428,6 +445,8 @@ impl Wanted {
             Value::Expunged(_) => Wanted::Expunged,
             Value::Sink(_) => Wanted::Sink,
             Value::Appended(_) => Wanted::Appended,
+            Value::Tree(_) => Wanted::Tree,
+            Value::Transferred(_) => Wanted::Transferred,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ask::{
     AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
-    Notice, Opened, Pulled, PulledChanges, Value,
+    Notice, Opened, Pulled, PulledChanges, TransferDone, TreeChanged, TreeWish, Value,
 };
 use crate::machine::BodyError;
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -28,12 +28,22 @@ crate::record_enum!(Ask {
     41 => ScramProof { login, message, proof, then },
     12 => CommitAppend { mailbox, flags, keywords, internal_date, then },
     13 => Match { mailbox, program, candidates, then },
+    16 => ChangeTree { account, wish, then },
+    17 => Transfer { from, to, uids, strict, moves, then },
 });
 crate::record_enum!(Value {
     40 => Salt(salt), 41 => Proof(verdict),
     0 => Tls(outcome), 1 => Password(verdict), 2 => Mailboxes(list), 3 => Opened(opened), 4 => Pulled(pulled),
     5 => Digests(digests), 6 => Bodies(opened), 7 => Flags(set), 8 => Expunged(done), 9 => Sink(opened), 10 => Appended(done),
     11 => Matched(matched),
+    16 => Tree(done), 17 => Transferred(done),
+});
+crate::record_enum!(TreeWish {
+    0 => Create { name, special_use },
+    1 => Delete(name),
+    2 => Rename { from, to },
+    3 => Subscribe(name),
+    4 => Unsubscribe(name),
 });
 crate::record_enum!(Notice { 0 => Changed { mailbox, lsn }, 1 => Shutdown, 2 => Shed });
 crate::record_struct!(BodyRange { row, start, len });
@@ -62,7 +72,18 @@ crate::record_struct!(Selected {
     version,
     recent_from
 });
-crate::record_enum!(Refused { 0 => NoSuchMailbox, 1 => DiskFull, 2 => Limit(text), 3 => Stopping });
+crate::record_enum!(Refused {
+    0 => NoSuchMailbox,
+    1 => DiskFull,
+    2 => Limit(text),
+    3 => Stopping,
+    16 => AlreadyExists,
+    17 => Cannot(text),
+    18 => HasChildren,
+    19 => UseTaken,
+    20 => NoDestination,
+    21 => Expunged,
+});
 crate::record_struct!(PulledChanges { changes, recent_from });
 crate::record_struct!(Change { lsn, origin, what });
 crate::record_enum!(ChangeKind { 0 => Appended(uids), 1 => Flagged(uids), 2 => Expunged(uids) });
@@ -91,7 +112,9 @@ wrappers!(
     Matched,
     FlagsSet,
     ExpungeDone,
-    AppendDone
+    AppendDone,
+    TreeChanged,
+    TransferDone
 );
 
 /// By value.

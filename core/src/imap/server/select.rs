@@ -1,13 +1,14 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ask::{Ask, ExpungeDone, Opened};
 use super::{Doing, Session, Wanted};
 use crate::imap::command::Tag;
 use crate::imap::flag;
-use crate::imap::response::{self, Code, Condition};
+use crate::imap::response::{self, Code, Condition, Exists, Listed};
 use crate::imap::view::View;
 use crate::store::request::Refused;
 use crate::store::{Flags, MailboxName};
@@ -15,9 +16,13 @@ use crate::store::{Flags, MailboxName};
 impl Session {
     /// RFC 3501 §6.3.1: whatever comes of it, the mailbox before is no longer selected.
     pub(super) fn select(&mut self, tag: Tag, name: MailboxName, read_only: bool) {
+        if self.rev2 && self.view.is_some() {
+            let text = "The mailbox before is no longer selected"; // RFC 9051 §7.1
+            response::status(None, Condition::Ok, Some(&Code::Closed), text, self.out.end());
+        }
         self.deselect();
-        self.ask_mailbox(name, true, !read_only);
-        self.doing = Doing::Select { tag, read_only };
+        self.ask_mailbox(name.clone(), true, !read_only && !self.rev2);
+        self.doing = Doing::Select { tag, name, read_only };
     }
 
     /// Asks for a mailbox of the account.
@@ -32,12 +37,25 @@ impl Session {
         });
     }
 
-    pub(super) fn selected(&mut self, tag: Tag, read_only: bool, opened: Opened) {
+    pub(super) fn selected(&mut self, tag: Tag, name: &MailboxName, read_only: bool, opened: Opened) {
         let selected = match opened.0 {
             Ok(selected) => selected,
             Err(refused) => return self.refuse(&tag, &refused),
         };
-        let view = View::new(selected, read_only, self.slots.machine());
+        let mut view = View::new(selected, read_only, self.slots.machine());
+        if self.rev2 {
+            view = view.without_recent();
+            // RFC 9051 §6.3.2: the name as it is listed.
+            let listed = Listed {
+                name: &name.0,
+                exists: Exists::Yes,
+                subscribed: false,
+                children: None,
+                special_use: None,
+                child_info: &[],
+            };
+            response::list(false, &listed, self.names(), self.out.end());
+        }
         write_selected(&view, self.out.end());
         let (code, text) = if read_only {
             (Code::ReadOnly, "EXAMINE completed")
@@ -51,7 +69,7 @@ impl Session {
     /// The store said no.
     pub(super) fn refuse(&mut self, tag: &Tag, refused: &Refused) {
         let (code, text) = refusal(refused);
-        self.reply(tag, Condition::No, Some(&code), text);
+        self.reply(tag, Condition::No, Some(&code), &text);
     }
 
     /// CLOSE (RFC 3501 §6.4.2) and UNSELECT (RFC 3691).
@@ -83,13 +101,30 @@ impl Session {
 }
 
 /// What the store's refusal is in IMAP (RFC 5530).
-pub(super) fn refusal(refused: &Refused) -> (Code<'static>, &'static str) {
-    match refused {
+pub(super) fn refusal(refused: &Refused) -> (Code<'static>, String) {
+    let (code, text) = match refused {
         Refused::NoSuchMailbox => (Code::NonExistent, "No such mailbox"),
         Refused::DiskFull => (Code::Limit, "The disk is full"),
-        Refused::Limit(_) => (Code::Limit, "Over a limit of this server"),
+        Refused::Limit(text) => return (Code::Limit, sentence(text)),
         Refused::Stopping => (Code::Unavailable, "The server is stopping"),
+        Refused::AlreadyExists => (Code::AlreadyExists, "There is a mailbox of this name"),
+        Refused::Cannot(text) => return (Code::Cannot, sentence(text)),
+        Refused::HasChildren => (Code::HasChildren, "The name has names below it, and is no mailbox itself"),
+        Refused::UseTaken => (Code::UseAttr, "Another mailbox has this use already"),
+        Refused::NoDestination => (Code::TryCreate, "No such mailbox"),
+        Refused::Expunged => (Code::ExpungeIssued, "Some of these messages are gone"),
+    };
+    (code, text.into())
+}
+
+/// The store's text, which is ours, as one for people.
+fn sentence(text: &str) -> String {
+    let mut sentence: String = text.chars().map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+    match sentence.get_mut(..1) {
+        Some(first) => first.make_ascii_uppercase(),
+        None => sentence.push_str("Refused"),
     }
+    sentence
 }
 
 /// The untagged responses of SELECT (RFC 3501 §6.3.1).
@@ -112,9 +147,11 @@ fn write_selected(view: &View, out: &mut Vec<u8>) {
         }
     };
     response::exists(view.exists(), out);
-    response::recent(view.recent(), out);
+    if view.tells_recent() {
+        response::recent(view.recent(), out);
+    }
     let mut ok = |code: Code<'_>, text: &str| response::status(None, Condition::Ok, Some(&code), text, out);
-    if let Some(first) = view.first_unseen() {
+    if let Some(first) = view.first_unseen().filter(|_| view.tells_recent()) {
         ok(Code::Unseen(first), "First unseen message");
     }
     ok(permanent, "Flags that are kept");

@@ -27,9 +27,8 @@ impl Session {
     pub(super) fn counted(&mut self, counting: Counting, opened: Opened) {
         match opened.0 {
             Ok(selected) => {
-                let value = |item: &StatusItem| (*item, value(*item, &selected));
-                let values: Vec<(StatusItem, u32)> = counting.items.iter().map(value).collect();
-                response::mailbox_status(&counting.name.0, &values, self.out.end());
+                let values = values(&counting.items, &selected);
+                response::mailbox_status(&counting.name.0, &values, self.names(), self.out.end());
                 self.finish_ok(counting.tag, "STATUS completed");
             }
             Err(refused) => self.refuse(&counting.tag, &refused),
@@ -37,17 +36,27 @@ impl Session {
     }
 }
 
-fn value(item: StatusItem, selected: &Selected) -> u32 {
+/// What STATUS tells of a mailbox.
+pub(super) fn values(items: &[StatusItem], selected: &Selected) -> Vec<(StatusItem, u64)> {
+    items.iter().map(|item| (*item, value(*item, selected))).collect()
+}
+
+fn value(item: StatusItem, selected: &Selected) -> u64 {
     let version = &selected.version;
+    let with = |wanted: fn(&Flags) -> bool| {
+        let flags = version.chunks.iter().flat_map(|chunk| &chunk.flags.flags);
+        flags.filter(|flags| wanted(flags)).count() as u64
+    };
     match item {
-        StatusItem::Messages => version.exists,
-        StatusItem::Recent => version.exists - version.rank(selected.recent_from),
-        StatusItem::UidNext => version.uid_next.0,
-        StatusItem::UidValidity => version.uid_validity,
-        StatusItem::Unseen => {
-            let chunks = version.chunks.iter().flat_map(|chunk| &chunk.flags.flags);
-            let unseen = chunks.filter(|flags| !flags.contains(Flags::SEEN)).count();
-            u32::try_from(unseen).unwrap_or(u32::MAX)
+        StatusItem::Messages => version.exists.into(),
+        StatusItem::Recent => (version.exists - version.rank(selected.recent_from)).into(),
+        StatusItem::UidNext => version.uid_next.0.into(),
+        StatusItem::UidValidity => version.uid_validity.into(),
+        StatusItem::Unseen => with(|flags| !flags.contains(Flags::SEEN)),
+        StatusItem::Deleted => with(|flags| flags.contains(Flags::DELETED)),
+        StatusItem::Size => {
+            let sizes = version.chunks.iter().flat_map(|chunk| &chunk.fixed.size);
+            sizes.map(|size| u64::from(*size)).sum()
         }
     }
 }

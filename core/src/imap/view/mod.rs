@@ -38,6 +38,8 @@ pub struct View {
     gone: Vec<Row>,
     /// UIDs that are `\Recent` here: ascending ranges, the end excluded.
     recent: Vec<(Uid, Uid)>,
+    /// `\Recent` and RECENT are told: not to IMAP4rev2 (RFC 9051 Appendix E).
+    tells_recent: bool,
     /// `$`: the UIDs that the last SEARCH with SAVE found (RFC 5182). Those that are gone since find nothing.
     saved: Intervals,
     /// Everything up to this record has been pulled.
@@ -69,6 +71,7 @@ impl View {
             own,
             gone: Vec::new(),
             recent: Vec::new(),
+            tells_recent: true,
             saved: Intervals::default(),
             pulled: version.lsn,
             newest: version.lsn,
@@ -76,6 +79,18 @@ impl View {
         };
         view.add_recent(recent_from);
         view
+    }
+
+    /// The same, for a client that knows no `\Recent`.
+    #[must_use]
+    pub fn without_recent(mut self) -> View {
+        self.tells_recent = false;
+        self
+    }
+
+    /// Whether `\Recent` and RECENT are told.
+    pub fn tells_recent(&self) -> bool {
+        self.tells_recent
     }
 
     /// Which mailbox.
@@ -129,7 +144,7 @@ impl View {
     /// Whether a message is `\Recent` here.
     pub fn is_recent(&self, uid: Uid) -> bool {
         let behind = self.recent.partition_point(|(from, _)| *from <= uid);
-        behind > 0 && uid < self.recent[behind - 1].1
+        self.tells_recent && behind > 0 && uid < self.recent[behind - 1].1
     }
 
     /// The number of the first message without `\Seen`.

@@ -39,7 +39,9 @@ impl Report {
         }
         if let Some((exists, recent)) = self.exists.take() {
             response::exists(exists, out);
-            response::recent(recent, out);
+            if view.tells_recent() {
+                response::recent(recent, out);
+            }
             return true;
         }
         if core::mem::take(&mut self.keywords) {

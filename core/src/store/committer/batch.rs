@@ -7,13 +7,14 @@ use alloc::vec::Vec;
 
 use super::ask::{Ask, Lane};
 use super::judge::Judged;
+use super::queue::big_names;
 use super::{Committer, Pending};
 use crate::limits;
 use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskOp};
 use crate::store::journal::record::{self, Place};
 use crate::store::layout;
-use crate::store::operation::Operation;
+use crate::store::operation::{NewAccount, Operation};
 use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Request, Submission};
 use crate::store::{AccountId, Location, Lsn, MailboxKey};
@@ -59,7 +60,8 @@ impl Committer {
         while let Some(next) = self.waiting.front() {
             let most = self.record_at_most(&next.request);
             if most > self.ring.segment_bytes() || most > limits::RECORD as u64 + limits::INLINE_BODY {
-                let ticket = self.waiting.pop_front().expect("it is there").ticket;
+                let Submission { ticket, request } = self.waiting.pop_front().expect("it is there");
+                self.abandon(big_names(&request));
                 let refused = Refused::Limit("the change is too large for one transaction; do it in parts".into());
                 batch.replies.push((ticket, Reply::Refused(refused)));
                 continue;
@@ -76,8 +78,12 @@ impl Committer {
                 }
             }
             let submission = self.waiting.pop_front().expect("it is there");
+            let names = big_names(&submission.request);
             match self.judge(submission.request) {
-                Judged::Reply(reply) => batch.replies.push((submission.ticket, reply)),
+                Judged::Reply(reply) => {
+                    self.abandon(names);
+                    batch.replies.push((submission.ticket, reply));
+                }
                 Judged::Record {
                     operation,
                     body,
@@ -114,6 +120,39 @@ impl Committer {
             }
             return;
         }
+        self.write_batch(batch, parts, octets);
+    }
+
+    /// Makes the queue's account in a store that has none yet: a record like any other, for whose reply nobody waits.
+    pub(super) fn make_queue(&mut self) {
+        let operation = Operation::Account(NewAccount {
+            account: QUEUE,
+            uid_validity: 1,
+            mailboxes: Vec::new(),
+        });
+        let lsn = self.ring.next_lsn();
+        let place = Place {
+            lsn,
+            batch: lsn,
+            epoch: self.ring.epoch(),
+        };
+        let parts = record::encode(place, &operation.to_record(), None);
+        let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+        self.apply(lsn, 0, &operation);
+        let made = Recorded {
+            lsn,
+            operation,
+            body: None,
+        };
+        let batch = Batch {
+            segment: 0,
+            records: alloc::vec![made],
+            replies: Vec::new(),
+        };
+        self.write_batch(batch, parts, octets);
+    }
+
+    fn write_batch(&mut self, mut batch: Batch, parts: Vec<Arc<[u8]>>, octets: u64) {
         let (segment, offset) = self.ring.take(octets);
         batch.segment = segment;
         self.batch = Some(batch);
@@ -143,7 +182,9 @@ impl Committer {
             return self.fail(format!("the journal cannot be made durable: {error}"));
         }
         let batch = self.batch.take().expect("a batch is in flight");
+        let first = batch.first();
         let mut touched: BTreeSet<MailboxKey> = BTreeSet::new();
+        let (mut trees, mut gone) = (BTreeSet::new(), Vec::new());
         for recorded in batch.records {
             self.hold(&recorded);
             match &recorded.operation {
@@ -155,19 +196,30 @@ impl Committer {
                         account: new.account,
                         mailbox: made.mailbox,
                     }));
+                    trees.insert(new.account);
                 }
                 Operation::Place(place) => touched.extend(place.copies.iter().map(|copy| copy.mailbox)),
                 Operation::Flag(flag) => _ = touched.insert(flag.mailbox),
                 Operation::Expunge(expunge) => _ = touched.insert(expunge.mailbox),
+                Operation::Tree(change) => {
+                    trees.insert(change.account);
+                    touched.extend(change.mailboxes());
+                    gone.extend(change.deleted().map(|mailbox| (mailbox, recorded.lsn)));
+                }
+                Operation::Transfer(transfer) => touched.extend([transfer.from, transfer.destination()]),
                 Operation::ChangeQueue(_) => {}
             }
-            self.publish_queue(recorded.lsn, &recorded.operation);
             self.settle(recorded.lsn, &recorded.operation, recorded.body);
+            self.publish_queue(recorded.lsn, &recorded.operation);
         }
-        for mailbox in &touched {
+        touched.retain(|mailbox| {
             let entry = self.accounts.get_mut(&mailbox.account);
-            if let Some(model) = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
-                model.publish();
+            let model = entry.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox));
+            model.is_some_and(|model| model.publish().lsn >= first)
+        });
+        for id in trees {
+            if let Some(entry) = self.accounts.get_mut(&id) {
+                entry.account.publish_tree();
             }
         }
         for (ticket, reply) in batch.replies {
@@ -175,6 +227,9 @@ impl Committer {
         }
         for mailbox in touched {
             self.notify(mailbox);
+        }
+        for (mailbox, lsn) in gone {
+            self.notify_gone(mailbox, lsn);
         }
         self.checkpointing.dirty(self.now.instant);
         if self.ring.used(self.checkpointing.done().lsn) >= limits::RING_SEGMENTS as usize / 2 {
@@ -194,7 +249,8 @@ impl Committer {
             .partition(|submission| matches!(&submission.request, Request::Place { changes, .. } if changes.is_empty()));
         self.waiting = rest;
         let mail: VecDeque<Submission> = mail;
-        for Submission { ticket, .. } in mail {
+        for Submission { ticket, request } in mail {
+            self.abandon(big_names(&request));
             self.reply(ticket, Reply::Refused(Refused::DiskFull));
         }
     }
@@ -210,6 +266,13 @@ impl Committer {
             mailbox,
             lsn,
         }));
+    }
+
+    /// Who watches a mailbox that is gone is told, and finds it gone; then there is nothing to watch.
+    fn notify_gone(&mut self, mailbox: MailboxKey, lsn: Lsn) {
+        let watchers = self.watches.remove(&mailbox).unwrap_or_default();
+        self.outbox
+            .extend(watchers.into_iter().map(|watch| Ask::Notify { watch, mailbox, lsn }));
     }
 
     fn hold(&mut self, recorded: &Recorded) {

@@ -16,6 +16,9 @@ use crate::store::version::Row;
 use crate::store::{Flags, Location, Lsn, MailboxKey, ModSeq, Uid};
 use crate::store::{frame, layout};
 
+mod transfer;
+mod tree;
+
 /// A judgement.
 pub(super) enum Judged {
     /// Nothing is recorded.
@@ -62,6 +65,8 @@ impl Committer {
                 let rows = uids.as_ref().map_or_else(|| self.exists(*mailbox), |uids| uids.len());
                 (128 + rows * 8, 0)
             }
+            Request::Tree { change, .. } => (tree::record_at_most(change), 0),
+            Request::Transfer { from, uids, .. } => (self.transfer_at_most(*from, uids), 0),
             Request::ChangeQueue(changes) => (128 + queue::changes_at_most(changes), 0),
             Request::Mailboxes(_)
             | Request::Select { .. }
@@ -116,6 +121,21 @@ impl Committer {
                 origin,
             } => self.judge_flags(mailbox, &uids, &change, unchanged_since, origin),
             Request::Expunge { mailbox, uids, origin } => self.judge_expunge(mailbox, uids.as_deref(), origin),
+            Request::Tree {
+                account,
+                change,
+                at,
+                origin,
+            } => self.judge_tree(account, change, at, origin),
+            Request::Transfer {
+                from,
+                to,
+                uids,
+                strict,
+                moves,
+                at,
+                origin,
+            } => self.judge_transfer(from, &to, &uids, (strict, moves), at, origin),
             Request::Mailboxes(_)
             | Request::Select { .. }
             | Request::Changes { .. }
@@ -157,6 +177,20 @@ impl Committer {
                 return refused(Refused::Limit("the mailbox or the trace fields are at their limit".into()));
             }
         }
+        let reports = !changes.is_empty();
+        let changes = self.concerned(changes);
+        if reports && changes.is_empty() {
+            // All come too late: there is nothing to report.
+            let lsn = self.ring.last_lsn();
+            return Judged::Reply(Reply::Placed {
+                lsn,
+                placed: Vec::new(),
+                queued: Vec::new(),
+            });
+        }
+        if queued.iter().any(|one| one.recipients.is_empty()) {
+            return refused(Refused::Limit("a message for the queue has no recipient".into()));
+        }
         if queued.len() > queue::IN_A_RECORD || queued.iter().any(|one| one.prefix.len() > limits::PREFIX) {
             return refused(Refused::Limit(
                 "too many messages for the queue, or trace fields, in one transaction".into(),
@@ -169,7 +203,7 @@ impl Committer {
             big: inline.is_none(),
             copies: Vec::with_capacity(placements.len()),
             queued: Vec::with_capacity(queued.len()),
-            changes: self.concerned(changes),
+            changes,
         };
         let mut next: BTreeMap<MailboxKey, Uid> = BTreeMap::new();
         let mut placed = Vec::with_capacity(placements.len());

@@ -50,6 +50,7 @@ use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::store::account::Account;
 use crate::store::disk::{DiskDone, DiskOp};
+use crate::store::queue::QUEUE;
 use crate::store::request::{Refused, Reply, Submission};
 use crate::store::{AccountId, Lsn, MailboxKey};
 use crate::time::{Instant, Now};
@@ -200,9 +201,6 @@ impl Committer {
     }
 
     fn reply(&mut self, ticket: u64, reply: Reply) {
-        if ticket == queue::NOBODY {
-            return;
-        }
         self.outbox.push_back(Ask::Reply { ticket, reply });
     }
 
@@ -301,6 +299,7 @@ impl Committer {
         }
         for entry in self.accounts.values_mut() {
             entry.visible = true;
+            entry.account.publish_tree();
             for mailbox in entry.account.mailboxes_mut() {
                 self.recovered.messages += u64::from(mailbox.publish().exists);
             }
@@ -329,12 +328,15 @@ impl Committer {
             Phase::Booting(_) | Phase::Stopped | Phase::Failed => {}
             Phase::Recovering => {
                 self.begin_checkpoint();
-                if self.checkpointing.idle() && !self.checkpointing.wanted {
+                if self.batch.is_none() && self.checkpointing.idle() && !self.checkpointing.wanted {
+                    // Before anyone can put a large body into its directory: a directory that no record made stops a start.
+                    if !self.accounts.contains_key(&QUEUE) {
+                        return self.make_queue();
+                    }
                     self.phase = Phase::Running;
                     self.tell_queue();
                     self.outbox.push_back(Ask::Ready(self.recovered.clone()));
                     self.look_at_space();
-                    self.make_queue();
                     for early in core::mem::take(&mut self.waiting) {
                         self.submit(early);
                     }

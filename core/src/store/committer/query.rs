@@ -2,7 +2,7 @@
 
 use super::Committer;
 use crate::store::MailboxKey;
-use crate::store::request::{Refused, Reply, Request, Selected, Submission, Where};
+use crate::store::request::{Refused, Reply, Request, Selected, Submission};
 
 impl Committer {
     /// Answers a query; gives an effect back.
@@ -10,7 +10,7 @@ impl Committer {
         let ticket = submission.ticket;
         let reply = match submission.request {
             Request::Mailboxes(account) => match self.accounts.get(&account) {
-                Some(entry) if entry.visible => Reply::Mailboxes(entry.account.list()),
+                Some(entry) if entry.visible => Reply::Mailboxes(entry.account.shown().clone()),
                 Some(_) | None => Reply::Refused(Refused::NoSuchMailbox),
             },
             Request::Select {
@@ -20,7 +20,7 @@ impl Committer {
                 take_recent,
             } => {
                 let entry = self.accounts.get(&account).filter(|entry| entry.visible);
-                let found = entry.and_then(|entry| entry.account.by_name(&name));
+                let found = entry.and_then(|entry| entry.account.shown_by_name(&name));
                 match found {
                     Some(mailbox) => self.select(MailboxKey { account, mailbox }, watch, take_recent),
                     None => Reply::Refused(Refused::NoSuchMailbox),
@@ -32,7 +32,7 @@ impl Committer {
                 take_recent,
             } => {
                 let model = self.accounts.get_mut(&mailbox.account);
-                match model.and_then(|entry| entry.account.mailbox_mut(mailbox.mailbox)) {
+                match model.and_then(|entry| entry.account.shown_mut(mailbox.mailbox)) {
                     Some(model) => Reply::Changed {
                         changes: model.changes_since(since),
                         recent_from: model.recent(take_recent),
@@ -54,6 +54,8 @@ impl Committer {
             | Request::Place { .. }
             | Request::SetFlags { .. }
             | Request::Expunge { .. }
+            | Request::Tree { .. }
+            | Request::Transfer { .. }
             | Request::ChangeQueue(_) => return Some(submission),
         };
         self.reply(ticket, reply);
@@ -63,7 +65,7 @@ impl Committer {
     /// The version and the watch on what follows it, in one step: nothing can fall between.
     fn select(&mut self, mailbox: MailboxKey, watch: Option<u64>, take_recent: bool) -> Reply {
         let entry = self.accounts.get_mut(&mailbox.account).expect("it was just found");
-        let model = entry.account.mailbox_mut(mailbox.mailbox).expect("it was just found");
+        let model = entry.account.shown_mut(mailbox.mailbox).expect("it was just found");
         let selected = Selected {
             mailbox,
             version: model.published().clone(),
@@ -75,7 +77,6 @@ impl Committer {
                 watchers.push(watch);
             }
         }
-        debug_assert!(entry.account.resolve(Where::Mailbox(mailbox.mailbox)).is_some());
         Reply::Selected(selected)
     }
 }

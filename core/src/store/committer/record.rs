@@ -71,6 +71,8 @@ crate::record_enum!(Request {
     7 => Unwatch { mailbox, watch },
     8 => ChangeQueue(changes),
     9 => Queue,
+    16 => Tree { account, change, at, origin },
+    17 => Transfer { from, to, uids, strict, moves, at, origin },
 });
 crate::record_struct!(Body { len, crc, hash, bytes });
 crate::record_enum!(BodyBytes { 0 => Inline(bytes), 1 => Big });
@@ -94,6 +96,8 @@ crate::record_enum!(Reply {
     6 => Changed { changes, recent_from },
     7 => Refused(why),
     8 => Queue(messages),
+    16 => Tree(done),
+    17 => Transferred(done),
 });
 crate::record_struct!(Placed {
     mailbox,

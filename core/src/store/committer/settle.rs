@@ -12,7 +12,7 @@ use crate::record::Record;
 use crate::store::disk::{DiskDone, DiskError, DiskOp, DiskPath, DiskValue};
 use crate::store::journal::record::{self, Place};
 use crate::store::operation::Operation;
-use crate::store::queue::QUEUE;
+use crate::store::queue::{QUEUE, QueueId};
 use crate::store::{AccountId, Lsn, frame, layout};
 use crate::time::Instant;
 
@@ -46,6 +46,8 @@ pub(super) struct Settling {
     open: BTreeMap<u64, Write>,
     /// Gathered, not yet asked: writes of one batch to one file that lie side by side become one.
     gathered: BTreeMap<(DiskPath, u64), Gathered>,
+    /// Frames of queued messages, gathered only when they go: those that end before that are never written.
+    queued: BTreeMap<QueueId, Frame>,
     failed: Vec<u64>,
     retry_at: Option<Instant>,
     next: u64,
@@ -71,6 +73,18 @@ struct Gathered {
     releases: Vec<(AccountId, u32, u64)>,
 }
 
+/// A queued message's frame.
+#[derive(Debug)]
+struct Frame {
+    pack: u32,
+    offset: u64,
+    /// Where its line begins.
+    begins: u64,
+    parts: Vec<Arc<[u8]>>,
+    octets: u64,
+    lsn: Lsn,
+}
+
 impl Settling {
     /// Octets that are not in their place yet.
     pub(super) fn octets(&self) -> u64 {
@@ -89,6 +103,7 @@ impl Settling {
     /// The first record that is not settled.
     pub(super) fn first_open(&self) -> Option<Lsn> {
         let open = self.open.values().map(|write| write.lsn);
+        let open = open.chain(self.queued.values().map(|frame| frame.lsn));
         open.chain(self.gathered.values().map(|gathered| gathered.lsn)).min()
     }
 
@@ -140,28 +155,36 @@ impl Committer {
             self.settle_op(lsn, DiskOp::MakeDir(layout::packs(new.account)));
         }
         if let Operation::Place(place) = operation {
-            let copies = place.copies.iter();
-            let copies = copies.map(|copy| (copy.mailbox.account, copy.location, &copy.prefix, frame::line(place, copy)));
-            let queued = place.queued.iter();
-            let queued = queued.map(|queued| {
-                (
-                    QUEUE,
-                    queued.location,
-                    &queued.entered.prefix,
-                    frame::queued_line(place, queued),
-                )
-            });
-            for (account, location, prefix, line) in copies.chain(queued) {
-                let (account, pack, offset) = spot(account, location);
-                if account == QUEUE {
-                    self.wrote_queue_pack(pack);
-                }
+            let parts = |line: &str, prefix: &Arc<[u8]>| {
                 let mut parts: Vec<Arc<[u8]>> = alloc::vec![line.as_bytes().into(), prefix.clone()];
                 parts.extend(body.clone().filter(|_| !place.big));
                 parts.push(b"\r\n".as_slice().into());
-                let begins = offset - line.len() as u64;
+                parts
+            };
+            for copy in &place.copies {
+                let (account, pack, offset) = spot(copy.mailbox.account, copy.location);
+                let line = frame::line(place, copy);
+                let (begins, parts) = (offset - line.len() as u64, parts(&line, &copy.prefix));
                 let gathered = self.settling.gather(layout::pack(account, pack), begins, parts, lsn);
                 gathered.releases.push((account, pack, offset));
+            }
+            for queued in &place.queued {
+                let (_, pack, offset) = spot(QUEUE, queued.location);
+                self.wrote_queue_pack(pack);
+                let line = frame::queued_line(place, queued);
+                let (begins, parts) = (offset - line.len() as u64, parts(&line, &queued.entered.prefix));
+                let octets = parts.iter().map(|part| part.len() as u64).sum::<u64>();
+                self.settling.octets += octets;
+                self.settling.gathered_octets += octets;
+                let frame = Frame {
+                    pack,
+                    offset,
+                    begins,
+                    parts,
+                    octets,
+                    lsn,
+                };
+                self.settling.queued.insert(queued.id, frame);
             }
         }
         for id in operation.accounts() {
@@ -189,6 +212,21 @@ impl Committer {
         }
     }
 
+    /// A durable record ended this message: if its frame has not gone to the pack it never does. What would have been there is a
+    /// gap, or beyond the pack's end; nothing points to it, and no start reads it.
+    pub(super) fn spare(&mut self, id: QueueId) {
+        let Some(frame) = self.settling.queued.remove(&id) else {
+            return;
+        };
+        self.settling.octets -= frame.octets;
+        self.settling.gathered_octets -= frame.octets;
+        self.outbox.push_back(Ask::Release {
+            account: QUEUE,
+            pack: frame.pack,
+            offset: frame.offset,
+        });
+    }
+
     fn settle_op(&mut self, lsn: Lsn, op: DiskOp) {
         let write = Write {
             op: op.clone(),
@@ -212,6 +250,12 @@ impl Committer {
 
     /// Asks for what was gathered.
     pub(super) fn begin_settling(&mut self) {
+        for frame in core::mem::take(&mut self.settling.queued).into_values() {
+            self.settling.octets -= frame.octets; // gathering counts them again
+            let path = layout::pack(QUEUE, frame.pack);
+            let gathered = self.settling.gather(path, frame.begins, frame.parts, frame.lsn);
+            gathered.releases.push((QUEUE, frame.pack, frame.offset));
+        }
         self.settling.due = None;
         self.settling.gathered_octets = 0;
         for ((path, offset), gathered) in core::mem::take(&mut self.settling.gathered) {

@@ -254,6 +254,8 @@ impl Session {
             | Value::Matched(_)
             | Value::Expunged(_)
             | Value::Sink(_)
+            | Value::Tree(_)
+            | Value::Transferred(_)
             | Value::Appended(_)) => unreachable!("FETCH asked for no {value:?}"),
         }
         if self.closing.is_none() {

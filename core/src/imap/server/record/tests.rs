@@ -202,7 +202,7 @@ fn every_answer_survives() {
             nonce: [2; 18],
         }),
         Value::Mailboxes(MailboxList(Ok([ListedMailbox {
-            mailbox: KEY.mailbox,
+            mailbox: Some(KEY.mailbox),
             name: MailboxName("Sent".into()),
             special_use: Some(crate::store::SpecialUse::Sent),
             subscribed: true,

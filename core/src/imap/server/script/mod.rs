@@ -16,6 +16,8 @@
 //! ASK: Expunge all                    ANS: done lsn=9
 //! ASK: OpenMessage 310                ANS: ready / full / failed
 //! ASK: CommitAppend (\Seen) 1996…     ANS: appended lsn=9 uidvalidity=1 uid=5
+//! ASK: Create Sent [\Sent]             ANS: done lsn=9 [id=2]        the same for Delete, Rename, Subscribe, Unsubscribe
+//! ASK: Copy 2:4 to Old [strict]       ANS: copied lsn=9 uidvalidity=7 from=2:4 first=10 [id=2]        the same for Move
 //! NOTE: Changed lsn=9                 NOTE: Shutdown    NOTE: Shed
 //! ```
 //!
@@ -30,7 +32,7 @@ use alloc::vec::Vec;
 use super::Session;
 use super::ask::{
     AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
-    Pulled, PulledChanges, Value,
+    Pulled, PulledChanges, TransferDone, TreeChanged, Value,
 };
 use crate::imap::flag;
 use crate::imap::search::{Candidate, Matcher, Program};
@@ -48,6 +50,7 @@ use crate::store::version::{Change, ChangeKind, Changes};
 use crate::store::{AccountId, Flags, Lsn, MailboxId, MailboxKey, MailboxName, SpecialUse, Uid};
 
 mod mailbox;
+mod tree;
 
 /// The account that `granted` logs in as.
 pub const ACCOUNT: AccountId = AccountId([0xac; 16]);
@@ -98,6 +101,18 @@ impl ScriptForm for Session {
                 internal_date,
                 ..
             } => format!("CommitAppend {} {}", flag_list(*flags, keywords), internal_date.seconds()),
+            Ask::ChangeTree { wish, .. } => tree::wish_line(wish),
+            Ask::Transfer {
+                to,
+                uids: set,
+                strict,
+                moves,
+                ..
+            } => {
+                let verb = if *moves { "Move" } else { "Copy" };
+                let strict = if *strict { " strict" } else { "" };
+                format!("{verb} {} to {}{strict}", uids(set.iter().copied()), to.0)
+            }
         }
     }
 
@@ -182,6 +197,14 @@ impl ScriptForm for Session {
                 "failed" => SinkOpened::Failed,
                 _ => return Err("ready, full or failed".into()),
             }),
+            Ask::ChangeTree { then, .. } => then.answer(TreeChanged(match refused {
+                Some(refused) => Err(refused),
+                None => Ok(tree::parse_done(rest)?),
+            })),
+            Ask::Transfer { then, .. } => then.answer(TransferDone(match refused {
+                Some(refused) => Err(refused),
+                None => Ok(tree::parse_transferred(rest)?),
+            })),
             Ask::CommitAppend { then, .. } => then.answer(AppendDone(match refused {
                 Some(refused) => Err(refused),
                 None => Ok(Appended {
@@ -250,7 +273,13 @@ fn parse_refused(text: &str) -> Result<Refused, String> {
         "full" => Refused::DiskFull,
         "limit" => Refused::Limit("as the script says".into()),
         "stopping" => Refused::Stopping,
-        _ => return Err("refused missing, full, limit or stopping".into()),
+        "exists" => Refused::AlreadyExists,
+        "cannot" => Refused::Cannot("as the script says".into()),
+        "children" => Refused::HasChildren,
+        "use" => Refused::UseTaken,
+        "destination" => Refused::NoDestination,
+        "expunged" => Refused::Expunged,
+        _ => return Err("refused missing, full, limit, stopping, exists, cannot, children, use, destination, expunged".into()),
     })
 }
 
@@ -260,7 +289,7 @@ fn parse_list(text: &str) -> Result<Arc<[ListedMailbox]>, String> {
     for (index, word) in text.split_whitespace().enumerate() {
         let (name, what) = word.split_once(':').unwrap_or((word, ""));
         let special_use = match what {
-            "" | "unsubscribed" => None,
+            "" | "unsubscribed" | "nonexistent" => None,
             "\\Archive" => Some(SpecialUse::Archive),
             "\\Drafts" => Some(SpecialUse::Drafts),
             "\\Junk" => Some(SpecialUse::Junk),
@@ -269,7 +298,7 @@ fn parse_list(text: &str) -> Result<Arc<[ListedMailbox]>, String> {
             _ => return Err(format!("no use of a mailbox: {what}")),
         };
         list.push(ListedMailbox {
-            mailbox: MailboxId([index as u8 + 1; 16]),
+            mailbox: (what != "nonexistent").then_some(MailboxId([index as u8 + 1; 16])),
             name: MailboxName(name.into()),
             special_use,
             subscribed: what != "unsubscribed",
