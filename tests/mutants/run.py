@@ -39,7 +39,9 @@ def main():
         tree = pathlib.Path(folder) / "tree"
         shutil.copytree(root, tree, ignore=shutil.ignore_patterns("target", ".git"))
         # The dependencies that are built already serve the copy too; only the workspace's own crates are built again.
-        survivors = play(part, wanted, tree, dict(os.environ, CARGO_TARGET_DIR=str(root / "target")))
+        # Only one file differs from one fault to the next: incremental builds, whatever the environment says.
+        env = dict(os.environ, CARGO_TARGET_DIR=str(root / "target"), CARGO_INCREMENTAL="1")
+        survivors = play(part, wanted, tree, env)
     if survivors:
         sys.exit(f"not caught: {', '.join(survivors)}")
 
