@@ -22,8 +22,8 @@
 //!   synced again before they are replayed; anything unreadable that must be there stops the start, with a text that says what.
 //!
 //! Not in this version: every account's index is held in memory and loaded at start (no eviction, no columns on disk); an index
-//! that is lost is not rebuilt from the packs, but refused; packs are never compacted and expunged bodies never removed; there is
-//! no scrub and no quota; a store that cannot settle at its start (a full disk) is not ready until it can.
+//! that is lost is not rebuilt from the packs, but refused; packs of mailboxes are never compacted and expunged bodies never removed
+//! (a pack of the queue goes with its last open message); there is no scrub and no quota; a store that cannot settle at its start (a full disk) is not ready until it can.
 
 pub mod ask;
 mod batch;
