@@ -192,6 +192,18 @@ impl<T> Slot<T> {
     }
 }
 
+/// Makes the sum of a machine's answers of each of them: `answers! { Value; Tls(TlsOutcome), Sink(SinkOpened) }`.
+#[macro_export]
+macro_rules! answers {
+    ($sum:ident; $($variant:ident($answer:ty)),* $(,)?) => {$(
+        impl From<$answer> for $sum {
+            fn from(answer: $answer) -> $sum {
+                $sum::$variant(answer)
+            }
+        }
+    )*};
+}
+
 /// A machine's open questions: slot -> what to do with the answer.
 #[derive(Debug)]
 pub struct Slots<P> {

@@ -1,7 +1,11 @@
 //! One host for each machine: it does what the machine asks, and decides nothing.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+
+use async_channel::Receiver;
+use futures_lite::future;
+use pillarbox_core::machine::Deadline;
 
 pub mod body;
 pub mod budget;
@@ -45,6 +49,19 @@ pub struct Shared<E: Env> {
 /// A peer's words in the log: at most 200 characters, none that could begin a line or move a cursor (S69).
 fn escaped(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_debug).collect()
+}
+
+/// The next event of a machine that has no stream; `None`: its deadline has come. The inbox never closes: its task holds a sender.
+async fn event_or_deadline<E: Env, T>(env: &E, inbox: &Receiver<T>, until: Option<Deadline>) -> Option<T> {
+    let event = async { inbox.recv().await.ok() };
+    let Some(deadline) = until else {
+        return event.await;
+    };
+    let tick = async {
+        env.sleep_until(deadline.at).await;
+        None
+    };
+    future::or(pin!(event), pin!(tick)).await
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;

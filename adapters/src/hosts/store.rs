@@ -9,11 +9,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
-use futures_lite::{FutureExt, future};
+use futures_lite::FutureExt;
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
@@ -25,6 +24,7 @@ use pillarbox_core::time::Instant;
 
 use super::budget::Budget;
 use super::digests::Digests;
+use super::event_or_deadline;
 use super::sessions::Sessions;
 use crate::env::{Disk, Env};
 
@@ -249,19 +249,7 @@ impl<E: Env> Task<E> {
                     Output::Body(_) => panic!("a committer has no body"),
                 }
             };
-            let event = async { events.recv().await.ok() };
-            let event = match until {
-                Some(deadline) => {
-                    let tick = async {
-                        env.sleep_until(deadline.at).await;
-                        None
-                    };
-                    future::or(pin!(event), pin!(tick)).await
-                }
-                None => event.await,
-            };
-            // The inbox cannot close: this task holds a sender. So `None` is the deadline.
-            let input = match event {
+            let input = match event_or_deadline(&env, &events, until).await {
                 Some(Event::Submit { request, reply }) => Input::Notice(Notice::Submit(self.open(request, reply))),
                 Some(Event::Disk(answer)) => Input::Answer(answer),
                 Some(Event::Shutdown) => Input::Notice(Notice::Shutdown),

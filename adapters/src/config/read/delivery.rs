@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use pillarbox_core::address::Domain;
+use pillarbox_core::limits;
 use toml::de::DeTable;
 
 use super::super::delivery::{Delivery, Dns, Relay, RelayHost, RelayLogin, RelayTls, Route};
@@ -14,7 +15,7 @@ use super::{Table, Walk, list, quoted, shown};
 /// The port of DNS (RFC 1035 §4.2).
 const DNS_PORT: u16 = 53;
 /// DNS servers that are asked in turn: more would outlast every patience.
-const DNS_SERVERS: usize = pillarbox_core::limits::DNS_SERVERS;
+const DNS_SERVERS: usize = limits::DNS_SERVERS;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Entries of `delivery.retry`.
@@ -143,8 +144,8 @@ impl<'a> Walk<'a> {
         let port = self.port(&table, "port", 25);
         let allow_loopback_targets = self.yes_or_no(&table, "allow_loopback_targets", false);
         let retry = self.retry(&table);
-        let max_age = self.duration(&table, "max_age", 5 * DAY, SECOND..=30 * DAY);
-        let delay_notice = self.duration(&table, "delay_notice", DAY / 6, SECOND..=30 * DAY);
+        let max_age = self.duration(&table, "max_age", limits::QUEUE_AGE, SECOND..=30 * DAY);
+        let delay_notice = self.duration(&table, "delay_notice", limits::DELAY_NOTICE, SECOND..=30 * DAY);
         let source = self.source(&table);
         Delivery {
             smarthost,
@@ -159,10 +160,9 @@ impl<'a> Walk<'a> {
 
     fn retry(&mut self, table: &Table<'a>) -> Vec<Duration> {
         const SETTING: &str = "delivery.retry";
-        const DEFAULT: [u64; 7] = [5, 10, 20, 40, 90, 180, 240];
         let Some(texts) = self.texts(table, "retry") else {
             self.note_default(table, "retry");
-            return DEFAULT.map(|minutes| Duration::from_secs(60 * minutes)).to_vec();
+            return limits::RETRY.to_vec();
         };
         let at = table.keys.get("retry").map(|value| value.span());
         if texts.is_empty() || texts.len() > RETRIES {

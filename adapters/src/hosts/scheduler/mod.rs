@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
@@ -27,7 +26,7 @@ use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::smtp::client::ask::Outcome;
 use pillarbox_core::store::queue::{QueuedMessage, RowChange, RowState, Said};
 
-use super::escaped;
+use super::{escaped, event_or_deadline};
 use crate::decide::{FactSource, decide};
 use crate::env::Env;
 
@@ -204,19 +203,7 @@ impl<E: Env, P: Post> Task<E, P> {
                     Output::Body(_) => panic!("a scheduler has no body"),
                 }
             };
-            let event = async { events.recv().await.ok() };
-            let event = match until {
-                Some(deadline) => {
-                    let tick = async {
-                        env.sleep_until(deadline.at).await;
-                        None
-                    };
-                    future::or(pin!(event), pin!(tick)).await
-                }
-                None => event.await,
-            };
-            // The inbox cannot close: this task holds a sender. So `None` is the deadline.
-            let input = match event {
+            let input = match event_or_deadline(&env, &events, until).await {
                 Some(Event::Notice(notice)) => self.notice(notice),
                 Some(Event::Answer(answer)) => Input::Answer(answer),
                 Some(Event::Operate { which, what, rows }) => {

@@ -104,16 +104,10 @@ pub enum Value {
     Committed(Committed),
 }
 
-impl From<Routed> for Value {
-    fn from(answer: Routed) -> Value {
-        Value::Routed(answer)
-    }
-}
-
-impl From<Committed> for Value {
-    fn from(answer: Committed) -> Value {
-        Value::Committed(answer)
-    }
+crate::answers! {
+    Value;
+    Routed(Routed),
+    Committed(Committed),
 }
 
 /// What the host says unasked.

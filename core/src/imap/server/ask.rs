@@ -354,16 +354,8 @@ pub enum Value {
     Transferred(TransferDone),
 }
 
-macro_rules! values {
-    ($($variant:ident($answer:ty)),* $(,)?) => {$(
-        impl From<$answer> for Value {
-            fn from(answer: $answer) -> Value {
-                Value::$variant(answer)
-            }
-        }
-    )*};
-}
-values! {
+crate::answers! {
+    Value;
     Tls(TlsOutcome),
     Password(PasswordVerdict),
     Salt(ScramSalt),

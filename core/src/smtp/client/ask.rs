@@ -136,16 +136,8 @@ pub enum Value {
     Reported(Reported),
 }
 
-macro_rules! values {
-    ($($variant:ident($answer:ty)),* $(,)?) => {$(
-        impl From<$answer> for Value {
-            fn from(answer: $answer) -> Value {
-                Value::$variant(answer)
-            }
-        }
-    )*};
-}
-values! {
+crate::answers! {
+    Value;
     Tls(TlsOutcome),
     Next(Next),
     Body(BodyOpened),

@@ -137,16 +137,8 @@ pub enum Value {
     Committed(Committed),
 }
 
-macro_rules! values {
-    ($($variant:ident($answer:ty)),* $(,)?) => {$(
-        impl From<$answer> for Value {
-            fn from(answer: $answer) -> Value {
-                Value::$variant(answer)
-            }
-        }
-    )*};
-}
-values! {
+crate::answers! {
+    Value;
     Tls(TlsOutcome),
     Password(PasswordVerdict),
     Salt(ScramSalt),

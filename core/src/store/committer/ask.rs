@@ -111,10 +111,9 @@ pub enum Value {
     Disk(DiskReply),
 }
 
-impl From<DiskReply> for Value {
-    fn from(answer: DiskReply) -> Value {
-        Value::Disk(answer)
-    }
+crate::answers! {
+    Value;
+    Disk(DiskReply),
 }
 
 /// What the host says unasked.
