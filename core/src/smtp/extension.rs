@@ -3,7 +3,7 @@
 //!
 //! | extension | 25 | 587, 465 before AUTH | after AUTH |
 //! |---|---|---|---|
-//! | PIPELINING SIZE 8BITMIME SMTPUTF8 CHUNKING ENHANCEDSTATUSCODES LIMITS | yes | yes | yes |
+//! | PIPELINING SIZE 8BITMIME SMTPUTF8 CHUNKING HELP ENHANCEDSTATUSCODES LIMITS | yes | yes | yes |
 //! | STARTTLS | until TLS | until TLS (587) | - |
 //! | AUTH | never | under TLS, or from a peer with `plaintext_auth` | - |
 //! | DSN | no | no | yes |
@@ -28,6 +28,8 @@ pub enum Extension {
     SmtpUtf8,
     /// RFC 9422, with the recipients that one transaction may have.
     Limits(usize),
+    /// A command that RFC 5321 §4.5.1 does not require is listed (§4.1.1.1).
+    Help,
     /// RFC 2034.
     EnhancedStatusCodes,
     /// RFC 3461.
@@ -60,6 +62,7 @@ pub fn offered(situation: Situation) -> Vec<Extension> {
         Extension::Chunking,
         Extension::SmtpUtf8,
         Extension::Limits(limits::SMTP_RECIPIENTS),
+        Extension::Help,
         Extension::EnhancedStatusCodes,
     ];
     if situation.logged_in {
@@ -84,6 +87,7 @@ impl core::fmt::Display for Extension {
             Extension::Chunking => f.write_str("CHUNKING"),
             Extension::SmtpUtf8 => f.write_str("SMTPUTF8"),
             Extension::Limits(recipients) => write!(f, "LIMITS RCPTMAX={recipients}"),
+            Extension::Help => f.write_str("HELP"),
             Extension::EnhancedStatusCodes => f.write_str("ENHANCEDSTATUSCODES"),
             Extension::Dsn => f.write_str("DSN"),
             Extension::StartTls => f.write_str("STARTTLS"),

@@ -13,13 +13,14 @@ const COLUMNS: [(&str, bool, bool, &[&str]); 5] = [
 ];
 
 /// An extension as EHLO shows it, and in which columns it is offered.
-const OFFERED: [(&str, [bool; 5]); 10] = [
+const OFFERED: [(&str, [bool; 5]); 11] = [
     ("PIPELINING", [true; 5]),
     ("SIZE 4294967296", [true; 5]),
     ("8BITMIME", [true; 5]),
     ("CHUNKING", [true; 5]),
     ("SMTPUTF8", [true; 5]),
     ("LIMITS RCPTMAX=1000", [true; 5]),
+    ("HELP", [true; 5]),
     ("ENHANCEDSTATUSCODES", [true; 5]),
     ("DSN", [false, false, false, false, true]),
     ("STARTTLS", [true, false, true, false, false]),
