@@ -9,14 +9,12 @@ import glob
 import imaplib
 import json
 import os
-import smtplib
 import socketserver
 import ssl
-import subprocess
 import threading
 import time
 
-from common import PASSWORD, Server, check, finish, free_port, insecure, message, need, same_below_trace
+from common import PASSWORD, SENDERS, Server, check, finish, free_port, insecure, message, need, run, same_below_trace, send_python
 from dns import Dns
 
 PORT = free_port()  # of every SMTP server here; they differ by address
@@ -78,42 +76,6 @@ class Rude(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-def send_python(server, port, data, implicit, to="bob@there.test"):
-    if implicit:
-        connection = smtplib.SMTP_SSL("127.0.0.1", port, "client.here.test", context=insecure())
-    else:
-        connection = smtplib.SMTP("127.0.0.1", port, "client.here.test")
-        connection.starttls(context=insecure())
-    with connection:
-        connection.login("alice@here.test", PASSWORD)
-        return connection.sendmail("alice@here.test", to.split(","), data, ["BODY=8BITMIME"])
-
-
-def send_curl(server, port, data, implicit):
-    path = os.path.join(server.folder, "curl.eml")
-    with open(path, "wb") as file:
-        file.write(data)
-    scheme = "smtps" if implicit else "smtp"
-    command = ["curl", "-sS", "-k", "--ssl-reqd", f"{scheme}://127.0.0.1:{port}/client.here.test", "-u", f"alice@here.test:{PASSWORD}"]
-    run(command + ["--mail-from", "alice@here.test", "--mail-rcpt", "bob@there.test", "-T", path])
-
-
-def send_swaks(server, port, data, implicit):
-    path = os.path.join(server.folder, "swaks.eml")
-    with open(path, "wb") as file:
-        file.write(data.replace(b"\r\n", b"\n"))
-    command = ["swaks", "--silent", "2", "--server", "127.0.0.1", "--port", str(port), "--tls-on-connect" if implicit else "--tls"]
-    command += ["--auth", "LOGIN", "--auth-user", "alice@here.test", "--auth-password", PASSWORD, "--helo", "client.here.test"]
-    run(command + ["--from", "alice@here.test", "--to", "bob@there.test", "--no-strip-from", "--data", "@" + path])
-
-
-def run(command):
-    done = subprocess.run(command, capture_output=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{command[0]}: exit {done.returncode}: {done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}")
-    return done.stdout
-
-
 def inbox(server, user, count, seconds=30):
     """The messages of an INBOX, when there are so many."""
     end = time.monotonic() + seconds
@@ -128,11 +90,11 @@ def inbox(server, user, count, seconds=30):
 
 def there_and_back(here, there):
     sent = []
-    for name, send in (("Python", send_python), ("curl", send_curl), ("swaks", send_swaks)):
+    for name, send in SENDERS:
         for port, implicit in (("submissions", True), ("submission", False)):
             data = message(f"{name} {port}", "alice@here.test", "bob@there.test")
             try:
-                send(here, here.port[port], data, implicit)
+                send(here, here.port[port], data, implicit, "alice@here.test", "bob@there.test")
                 check(f"{name} sends through {port}", True)
                 sent.append((f"{name} {port}", data))
             except Exception as error:
@@ -191,7 +153,7 @@ FATES = {
 
 def fates(here, there, later, refusing):
     data = message("every fate", "alice@here.test", "many@here.test")
-    send_python(here, here.port["submissions"], data, True, ",".join(FATES))
+    send_python(here, here.port["submissions"], data, True, "alice@here.test", ",".join(FATES))
     check("the local recipient has it", any(b"Subject: every fate" in body for body in inbox(here, "bob", 1)))
     check("the remote one has it", any(b"Subject: every fate" in body for body in inbox(there, "alice", 1)))
     end = time.monotonic() + 30
@@ -239,7 +201,7 @@ def recipients_of(report):
 def across_a_kill(here, dns):
     """What waits survives kill -9, and goes when the other side is there."""
     data = message("waits for the other side", "alice@here.test", "late@slow.test")
-    send_python(here, here.port["submissions"], data, True, "late@slow.test")
+    send_python(here, here.port["submissions"], data, True, "alice@here.test", "late@slow.test")
     time.sleep(1.5)
     here.kill()
     here.start()

@@ -7,6 +7,7 @@ or 1 when CI is set.
 import os
 import shutil
 import signal
+import smtplib
 import socket
 import ssl
 import subprocess
@@ -171,6 +172,47 @@ def message(subject, sender="carol@there.test", to="alice@here.test", body=None)
     ]
     return ("\r\n".join(head) + body + "\r\n").encode()
 
+
+def run(command):
+    """What a command printed; its failure is an error that shows everything."""
+    done = subprocess.run(command, capture_output=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]}: exit {done.returncode}: {done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def send_python(server, port, data, implicit, sender, to):
+    if implicit:
+        connection = smtplib.SMTP_SSL("127.0.0.1", port, "client.test", context=insecure())
+    else:
+        connection = smtplib.SMTP("127.0.0.1", port, "client.test")
+        connection.starttls(context=insecure())
+    with connection:
+        connection.login(sender, PASSWORD)
+        return connection.sendmail(sender, to.split(","), data, ["BODY=8BITMIME"])
+
+
+def send_curl(server, port, data, implicit, sender, to):
+    path = os.path.join(server.folder, "curl.eml")
+    with open(path, "wb") as file:
+        file.write(data)
+    scheme = "smtps" if implicit else "smtp"
+    command = ["curl", "-sS", "-k", "--ssl-reqd", f"{scheme}://127.0.0.1:{port}/client.test", "-u", f"{sender}:{PASSWORD}"]
+    run(command + ["--mail-from", sender, "--mail-rcpt", to, "-T", path])
+
+
+def send_swaks(server, port, data, implicit, sender, to):
+    """It reads with LF, and ends its data with one line end more or less, by its version."""
+    path = os.path.join(server.folder, "swaks.eml")
+    with open(path, "wb") as file:
+        file.write(data.replace(b"\r\n", b"\n"))
+    command = ["swaks", "--silent", "2", "--server", "127.0.0.1", "--port", str(port), "--tls-on-connect" if implicit else "--tls"]
+    command += ["--auth", "LOGIN" if implicit else "PLAIN", "--auth-user", sender, "--auth-password", PASSWORD, "--helo", "client.test"]
+    run(command + ["--from", sender, "--to", to, "--no-strip-from", "--data", "@" + path])
+
+
+# Foreign clients that submit, by name.
+SENDERS = (("Python", send_python), ("curl", send_curl), ("swaks", send_swaks))
 
 TRACE_FIELDS = {"return-path", "delivered-to", "received", "authentication-results", "received-spf"}
 

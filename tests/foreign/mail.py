@@ -6,48 +6,10 @@ import imaplib
 import os
 import smtplib
 import ssl
-import subprocess
-import urllib.parse
 
-from common import PASSWORD, Server, check, finish, insecure, message, need, same_below_trace
+from common import PASSWORD, SENDERS, Server, check, finish, insecure, message, need, run, same_below_trace
 
 need("curl", "swaks", "mbsync")
-
-
-def send_python(server, port, data, implicit):
-    if implicit:
-        connection = smtplib.SMTP_SSL("127.0.0.1", port, "client.there.test", context=insecure())
-    else:
-        connection = smtplib.SMTP("127.0.0.1", port, "client.there.test")
-        connection.starttls(context=insecure())
-    with connection:
-        connection.login("bob@here.test", PASSWORD)
-        connection.sendmail("bob@here.test", ["alice@here.test"], data, ["BODY=8BITMIME"])
-
-
-def send_curl(server, port, data, implicit):
-    path = os.path.join(server.folder, "curl.eml")
-    with open(path, "wb") as file:
-        file.write(data)
-    scheme = "smtps" if implicit else "smtp"
-    command = ["curl", "-sS", "-k", "--ssl-reqd", f"{scheme}://127.0.0.1:{port}/client.there.test", "-u", f"bob@here.test:{PASSWORD}"]
-    run(command + ["--mail-from", "bob@here.test", "--mail-rcpt", "alice@here.test", "-T", path])
-
-
-def send_swaks(server, port, data, implicit):
-    path = os.path.join(server.folder, "swaks.eml")
-    with open(path, "wb") as file:
-        file.write(data.replace(b"\r\n", b"\n"))
-    command = ["swaks", "--silent", "2", "--server", "127.0.0.1", "--port", str(port), "--tls-on-connect" if implicit else "--tls"]
-    command += ["--auth", "PLAIN", "--auth-user", "bob@here.test", "--auth-password", PASSWORD, "--helo", "client.there.test"]
-    run(command + ["--from", "bob@here.test", "--to", "alice@here.test", "--no-strip-from", "--data", "@" + path])
-
-
-def run(command):
-    done = subprocess.run(command, capture_output=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{command[0]}: exit {done.returncode}: {done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}")
-    return done.stdout
 
 
 def read_imaplib(server):
@@ -93,11 +55,11 @@ def read_mbsync(server):
 def main():
     with Server() as server:
         sent = []
-        for name, send in (("Python", send_python), ("curl", send_curl), ("swaks", send_swaks)):
+        for name, send in SENDERS:
             for port, implicit in (("submissions", True), ("submission", False)):
                 data = message(f"{name} {port}", "bob@here.test")
                 try:
-                    send(server, server.port[port], data, implicit)
+                    send(server, server.port[port], data, implicit, "bob@here.test", "alice@here.test")
                     check(f"{name} sends through {port}", True)
                     sent.append((f"{name} {port}", data))
                 except Exception as error:
