@@ -29,7 +29,7 @@ pub enum Request {
     ReloadAccounts,
     /// What is in the queue?
     ListQueue(Form),
-    /// All of one message in the queue.
+    /// All of one message in the queue; nothing when it is not there.
     ShowQueued(Form, String),
     /// Something is to be done with rows of the queue.
     Operate(Operation, Which),

@@ -79,9 +79,7 @@ impl QueueArguments {
         let form = |json| if json { Form::Json } else { Form::Text };
         match self.action {
             Action::List { config, json } => print(&ask(&config, Request::ListQueue(form(json)))?),
-            Action::Show { config, message, json } => {
-                print(&ask(&config, Request::ShowQueued(form(json), message_id(&message)?))?)
-            }
+            Action::Show { config, message, json } => show_one(&config, &message, form(json)),
             Action::Retry(what) => operate(&what, Operation::Retry),
             Action::Hold(what) => operate(&what, Operation::Hold),
             Action::Release(what) => operate(&what, Operation::Release),
@@ -100,6 +98,16 @@ fn message_id(text: &str) -> Result<String, Failure> {
             );
             Err(Failure::new(Exit::BadData, text))
         }
+    }
+}
+
+fn show_one(config: &ConfigFile, message: &str, form: Form) -> Result<(), Failure> {
+    match ask(config, Request::ShowQueued(form, message_id(message)?))?.as_str() {
+        "" => {
+            let text = format!("there is no message {message} in the queue; `pillarbox queue list` shows all");
+            Err(Failure::new(Exit::BadData, text))
+        }
+        shown => print(shown),
     }
 }
 
@@ -123,10 +131,7 @@ fn ask(config: &ConfigFile, request: Request) -> Result<String, Failure> {
     let config = load(config)?.config()?;
     become_owner(&config.data_dir)?;
     let unavailable = |text: String| Failure::new(Exit::Unavailable, text);
-    let told = control::tell(&config.data_dir, request).map_err(|text| match text.contains("there is no message") {
-        true => Failure::new(Exit::BadData, text),
-        false => unavailable(text),
-    })?;
+    let told = control::tell(&config.data_dir, request).map_err(unavailable)?;
     told.ok_or_else(|| unavailable("no server runs here: `pillarbox serve` works on the queue".into()))
 }
 

@@ -167,8 +167,7 @@ async fn obey(server: &Server<OsEnv>, request: Request) -> Result<String, String
         Request::ShowQueued(form, message) => {
             let all = server.queue().await;
             let one = all.iter().find(|one| *one.entered.message == *message);
-            one.map(|one| queue::show(one, form))
-                .ok_or_else(|| format!("there is no message {message} in the queue"))
+            Ok(one.map_or_else(String::new, |one| queue::show(one, form)))
         }
         Request::Operate(operation, which) => {
             let rows = server.dispatch().operate(which, operation).await;
