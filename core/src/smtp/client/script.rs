@@ -23,7 +23,7 @@ use crate::address::{Mailbox, ReversePath};
 use crate::machine::{Answer, BodyError};
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::TlsEvidence;
-use crate::store::queue::{Notify, QueueId, QueuedRecipient, Said, Wishes};
+use crate::store::queue::{Notify, QueueId, QueuedRecipient, Ret, Said, Wishes};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
@@ -108,7 +108,8 @@ fn transaction(text: &str) -> Result<Transaction, String> {
     for word in words {
         match word.split_once('=') {
             Some(("size", value)) => size = value.parse().ok(),
-            Some(("ret", "full")) => wishes.ret_full = true,
+            Some(("ret", "full")) => wishes.ret = Some(Ret::Full),
+            Some(("ret", "hdrs")) => wishes.ret = Some(Ret::Headers),
             Some(("envid", value)) => wishes.envelope_id = Some(value.into()),
             None if word == "8bit" => wishes.eight_bit = true,
             None if word == "utf8" => wishes.utf8 = true,
@@ -127,11 +128,8 @@ fn transaction(text: &str) -> Result<Transaction, String> {
 fn recipient(text: &str) -> Result<QueuedRecipient, String> {
     let mut parts = text.split(',');
     let address = parts.next().unwrap_or_default();
-    let mut recipient = QueuedRecipient {
-        address: Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?,
-        original: None,
-        notify: Notify::DEFAULT,
-    };
+    let address = Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?;
+    let mut recipient = QueuedRecipient::of(address);
     for part in parts {
         match part.split_once('=') {
             Some(("orcpt", original)) => recipient.original = Some(original.into()),
@@ -146,7 +144,7 @@ fn recipient(text: &str) -> Result<QueuedRecipient, String> {
                         _ => return Err(format!("no such report: {name}")),
                     };
                 }
-                recipient.notify = Notify(bits);
+                recipient.notify = Some(Notify(bits));
             }
             _ => return Err(format!("no such parameter: {part}")),
         }

@@ -13,7 +13,7 @@ use crate::address::{Host, Mailbox, ReversePath};
 use crate::limits;
 use crate::machine::Reason;
 use crate::smtp::dot::DotEncoder;
-use crate::store::queue::{Notify, QueuedRecipient, Said};
+use crate::store::queue::{Notify, QueuedRecipient, Ret, Said};
 
 /// A transaction at work.
 #[derive(Debug)]
@@ -184,8 +184,10 @@ impl Session {
         }
         if dsn {
             // RFC 3461 §5.2.1: what was not given is not supplied.
-            if wishes.ret_full {
-                line.push_str(" RET=FULL");
+            match wishes.ret {
+                Some(Ret::Full) => line.push_str(" RET=FULL"),
+                Some(Ret::Headers) => line.push_str(" RET=HDRS"),
+                None => {}
             }
             if let Some(id) = wishes.envelope_id.as_ref().filter(|id| !id.is_empty()) {
                 line.push_str(" ENVID=");
@@ -329,15 +331,15 @@ fn rcpt_line(recipient: &QueuedRecipient, dsn: bool) -> String {
     if !dsn {
         return line;
     }
-    if recipient.notify == Notify::NEVER {
+    if recipient.notify == Some(Notify::NEVER) {
         line.push_str(" NOTIFY=NEVER");
-    } else if recipient.notify != Notify::DEFAULT {
+    } else if let Some(notify) = recipient.notify {
         let names = [
             (Notify::SUCCESS, "SUCCESS"),
             (Notify::FAILURE, "FAILURE"),
             (Notify::DELAY, "DELAY"),
         ];
-        let wanted = names.into_iter().filter(|(bit, _)| recipient.notify.contains(*bit));
+        let wanted = names.into_iter().filter(|(bit, _)| notify.contains(*bit));
         let wanted: Vec<&str> = wanted.map(|(_, name)| name).collect();
         line.push_str(&format!(" NOTIFY={}", wanted.join(",")));
     }
