@@ -179,6 +179,7 @@ impl Host {
             },
             recipients: vec![recipient("bob@two.test"), recipient("j\u{fc}rgen@two.test")],
             size: MESSAGE.len() as u64,
+            ours: self.steer & 32 != 0,
         }
     }
 

@@ -108,6 +108,7 @@ impl TransactionSource for Outbox {
             },
             recipients: vec![QueuedRecipient::of(mailbox("bob@two.test"))],
             size: message.len() as u64,
+            ours: false,
         }))
     }
 

@@ -152,6 +152,7 @@ impl Pair {
                         },
                         recipients: vec![recipient("bob@two.test"), recipient("eve@two.test")],
                         size: message.len() as u64,
+                        ours: false,
                     })
                 });
                 self.handed += 1;

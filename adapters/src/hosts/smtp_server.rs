@@ -19,7 +19,7 @@ use pillarbox_core::store::request::{Placement, Refused, Reply, Where};
 use super::guest::{Guest, Told};
 use super::sessions::News;
 use super::sink::Sink;
-use super::{Shared, escaped};
+use super::{Boxed, Shared, escaped};
 use crate::decide::decide;
 use crate::drive::{Host, Performed};
 use crate::env::Env;
@@ -93,8 +93,16 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                     return Performed::Now(then.answer(Committed::Failed));
                 };
                 let taken = Taken::of(&message, self.guest.peer);
+                let recode = message.submitter.is_some() && sink.has_long_line();
                 let (placements, queued) = split(message, self.max_age);
-                let commit = sink.commit(placements, Vec::from_iter(queued), self.guest.number());
+                let (queued, number) = (Vec::from_iter(queued), self.guest.number());
+                let commit: Boxed<Reply> = match recode {
+                    false => Box::pin(sink.commit(placements, queued, number)),
+                    true => Box::pin(async move {
+                        let sink = sink.with_short_lines().await;
+                        sink.commit(placements, queued, number).await
+                    }),
+                };
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);

@@ -378,6 +378,7 @@ impl Scheduler {
                 .map(|place| entered.recipients[*place as usize].clone())
                 .collect(),
             size: message.body_len + entered.prefix.len() as u64,
+            ours: entered.submitter.is_some(),
         };
         let connection = self.connections.get_mut(&number).expect("it was there just now");
         connection.messages += 1;

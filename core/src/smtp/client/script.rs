@@ -104,13 +104,14 @@ fn transaction(text: &str) -> Result<Transaction, String> {
     let path = words.next().ok_or("a reverse path is missing")?;
     let (reverse_path, _) = ReversePath::parse_prefix(path.as_bytes(), true).map_err(|error| format!("{path}: {error}"))?;
     let mut wishes = Wishes::default();
-    let mut size = None;
+    let (mut size, mut ours) = (None, false);
     for word in words {
         match word.split_once('=') {
             Some(("size", value)) => size = value.parse().ok(),
             Some(("ret", "full")) => wishes.ret = Some(Ret::Full),
             Some(("ret", "hdrs")) => wishes.ret = Some(Ret::Headers),
             Some(("envid", value)) => wishes.envelope_id = Some(value.into()),
+            None if word == "ours" => ours = true,
             None if word == "8bit" => wishes.eight_bit = true,
             None if word == "utf8" => wishes.utf8 = true,
             _ => return Err(format!("no such wish: {word}")),
@@ -122,6 +123,7 @@ fn transaction(text: &str) -> Result<Transaction, String> {
         wishes,
         recipients: recipients.split_whitespace().map(recipient).collect::<Result<_, _>>()?,
         size: size.ok_or("size= is missing")?,
+        ours,
     })
 }
 

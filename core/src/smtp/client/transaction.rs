@@ -1,5 +1,6 @@
 //! MAIL, RCPT, DATA, and what became of each recipient.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,6 +13,7 @@ use super::{Offer, Pending, Session, State, Step, xtext};
 use crate::address::{Host, Mailbox, ReversePath};
 use crate::limits;
 use crate::machine::Reason;
+use crate::message::recode::{Recoder, Survey};
 use crate::smtp::dot::DotEncoder;
 use crate::store::queue::{Notify, QueuedRecipient, Ret, Said};
 
@@ -26,6 +28,10 @@ pub(super) struct Work {
     /// The recipient whose RCPT is sent next.
     next: usize,
     pub(super) encoder: DotEncoder,
+    /// It is looked through, to be re-encoded.
+    pub(super) survey: Option<Box<Survey>>,
+    /// It is re-encoded as it is sent.
+    pub(super) recoder: Option<Box<Recoder>>,
     /// The message is being sent, and the server has nothing to say.
     sending: bool,
 }
@@ -90,6 +96,8 @@ impl Session {
             taken: Vec::new(),
             next: 0,
             encoder: DotEncoder::new(),
+            survey: None,
+            recoder: None,
             sending: false,
         });
         if self.closing.is_some() {
@@ -99,10 +107,11 @@ impl Session {
             return self.report();
         }
         self.judge();
-        match &self.work {
+        match &mut self.work {
             Some(work) if work.is_decided() => self.report(),
             Some(work) if work.transaction.wishes.eight_bit && !self.offer.eight_bit => {
                 // It may have been declared in vain: then it goes out as the 7-bit message that it is.
+                work.survey = work.transaction.ours.then(Box::default);
                 self.state = State::Scanning(Run::new());
                 self.read_on();
             }
@@ -169,7 +178,9 @@ impl Session {
         } = self.offer;
         let wishes = &transaction.wishes;
         let mut line = format!("MAIL FROM:{}", transaction.reverse_path);
-        if size.is_some() {
+        let recoded = self.work.as_ref().is_some_and(|work| work.recoder.is_some());
+        // RFC 1870 §6.1: how large it becomes is not known.
+        if size.is_some() && !recoded {
             line.push_str(&format!(" SIZE={}", transaction.size));
         }
         if eight_bit && wishes.eight_bit {
