@@ -22,7 +22,12 @@ pub const PASSWORD: &str = "correct horse";
 
 /// Starts a server for one domain, with all listeners on their ports. Accounts are made when the disk has none yet.
 pub fn start(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str]) {
-    start_with_aliases(nodes, ip, domain, users, &[]);
+    begin(nodes, ip, domain, users, "", Vec::new());
+}
+
+/// The same with more settings, which follow those of the domain and its listeners.
+pub fn start_with(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str) {
+    begin(nodes, ip, domain, users, more, Vec::new());
 }
 
 /// As [`start`], with aliases and their targets.
@@ -34,8 +39,11 @@ pub fn start_with_aliases(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str
             .map(|to| Mailbox::parse(to, true).expect("an address"))
             .collect(),
     };
-    let aliases: Vec<_> = aliases.iter().map(alias).collect();
-    let text = config_text(domain, users[0]);
+    begin(nodes, ip, domain, users, "", aliases.iter().map(alias).collect());
+}
+
+fn begin(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str, aliases: Vec<Alias>) {
+    let text = config_text(domain, users[0]) + more;
     let addresses: Vec<String> = users.iter().map(|user| format!("{user}@{domain}")).collect();
     let certificate = Certificate::of(&format!("mx.{domain}"));
     nodes.start(ip, |env| live(env, text, addresses, aliases, certificate));
@@ -76,7 +84,8 @@ fn live<E: Env>(
     })
 }
 
-fn config_text(domain: &str, postmaster: &str) -> String {
+/// What such a server is configured with.
+pub fn config_text(domain: &str, postmaster: &str) -> String {
     let listener = |(protocol, port): (&str, u16)| {
         format!("[[listener]]\nprotocol = \"{protocol}\"\naddress = \"0.0.0.0:{port}\"\nplaintext_auth = [\"10.0.0.0/8\"]\n")
     };
