@@ -8,7 +8,7 @@ seconds=${1:-60}
 shift || true
 export RUSTC_BOOTSTRAP=1
 targets=${*:-$(sed '/^#/d; s/ .*//' targets.txt)}
-cargo fuzz build --fuzz-dir . --features planted --target-dir target/planted
+cargo fuzz build --fuzz-dir . --features planted # in the place of the true ones: fuzz/run.sh builds those again
 host=$(rustc -vV | sed -n 's/^host: //p')
 missed=0
 for target in $targets; do
@@ -18,7 +18,7 @@ for target in $targets; do
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   mkdir "$work/corpus"
   from=$EPOCHREALTIME
-  "target/planted/$host/release/$target" "${options[@]}" "$work/corpus" "seeds/$target" >"$work/log" 2>&1 || true
+  "target/$host/release/$target" "${options[@]}" "$work/corpus" "seeds/$target" >"$work/log" 2>&1 || true
   spent=$(awk -v from="$from" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
   if ! grep -q "panicked at" "$work/log"; then
     echo "$target: NOT FOUND in $spent s"
