@@ -6,3 +6,4 @@ pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
+pub mod sources;
