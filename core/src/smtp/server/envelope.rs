@@ -1,5 +1,6 @@
 //! MAIL and RCPT.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::ask::Ask;
@@ -20,6 +21,8 @@ pub(super) struct Envelope {
     pub(super) wishes: Wishes,
     /// Copies, each once: for an account of ours, or (`None`) for another server.
     pub(super) copies: Vec<(Option<AccountId>, QueuedRecipient)>,
+    /// For whom they are: each new one is looked for among many.
+    known: BTreeSet<(Option<AccountId>, Mailbox)>,
     /// The recipients that were taken, as they were given: the first of them, and how many there are.
     pub(super) first: Option<ForwardPath>,
     pub(super) accepted: usize,
@@ -68,6 +71,7 @@ impl Session {
                 utf8: parameters.utf8,
             },
             copies: Vec::new(),
+            known: BTreeSet::new(),
             first: None,
             accepted: 0,
             asked: 0,
@@ -144,7 +148,7 @@ impl Envelope {
             Target::Local { account, address } => (Some(account), address),
             Target::Remote { address } => (None, address),
         };
-        if self.has(account, &address) {
+        if !self.known.insert((account, address.clone())) {
             return;
         }
         let recipient = QueuedRecipient {
@@ -153,10 +157,5 @@ impl Envelope {
             notify,
         };
         self.copies.push((account, recipient));
-    }
-
-    fn has(&self, account: Option<AccountId>, address: &Mailbox) -> bool {
-        let mut copies = self.copies.iter();
-        copies.any(|(known, recipient)| *known == account && recipient.address == *address)
     }
 }
