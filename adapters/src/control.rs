@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn garbage_is_answered_and_survived() {
+    fn s68_garbage_is_answered_and_survived() {
         let folder = std::env::temp_dir().join(format!("pillarbox-control-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         assert_eq!(tell(&folder, Request::ReloadAccounts), Ok(None));

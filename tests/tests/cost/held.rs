@@ -135,3 +135,29 @@ fn an_idle_session_owns_no_buffer() {
     imap.say(b"a NOOP\r\nb FETCH 1:* ENVELOPE\r\n");
     assert_eq!(imap.session.memory(), 0);
 }
+
+/// S26: what was begun of a login is given back when it is cancelled, however often. (Too many errors end a session.)
+#[test]
+fn s26_cancelled_logins_leave_nothing() {
+    let session = |first: &[u8]| {
+        let mut host = Smtp::new(true);
+        host.say(b"EHLO client.test\r\n");
+        let before = host.sent;
+        host.say(first);
+        host.say(b"*\r\n");
+        assert!(host.sent > before, "it is answered");
+        host.say(b"AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9eA==\r\n*\r\n");
+        host
+    };
+    for first in [
+        &b"AUTH PLAIN\r\n"[..],
+        b"AUTH LOGIN\r\ndGlt\r\n",
+        b"AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9eA==\r\n",
+    ] {
+        drop(session(first)); // what is made once for all is made
+        let whole = counted(|| (0..10_000).for_each(|_| drop(session(first))));
+        assert_eq!(whole.held, 0, "{} octets are left", whole.held);
+        let (_, last) = held(|| session(first), |_| {});
+        assert!(last <= 2048, "a session holds {last} octets");
+    }
+}
