@@ -6,3 +6,5 @@ pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
+#[cfg(feature = "server")]
+pub mod world;
