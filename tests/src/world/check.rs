@@ -222,15 +222,37 @@ fn virtual_time(jumps: &[(u64, i64)], unix: i64) -> Option<u64> {
 }
 
 /// Law 6 of every message, and what the world met.
-pub fn judge(inner: &mut Inner, happened: &Happened, events: u64) {
+pub fn judge(inner: &mut Inner, happened: &Happened, events: (u64, u64)) {
     count(inner, happened, events);
     if !inner.model.broken.is_empty() {
         return; // what follows from it would hide it
     }
+    attribute(&mut inner.model);
     for token in 0..inner.model.messages.len() {
         if let Err(why) = law_6(&inner.model, token, happened) {
             inner.model.breaks(why);
         }
+    }
+}
+
+/// Reports that do not say of which message: each is of one that is missing.
+fn attribute(model: &mut Model) {
+    for (token, message) in model.messages.iter().enumerate() {
+        let Some(client) = message.client.filter(|_| matches!(message.verdict, Verdict::Taken | Verdict::Unknown)) else {
+            continue;
+        };
+        let told = if message.null { home(client) } else { client };
+        for to in &message.to {
+            let known = model.copies.contains_key(&(token, *to)) || model.reports.contains_key(&(token, *to));
+            if let Some(left) = model.nameless.get_mut(&(told, *to)).filter(|left| **left > 0 && !known) {
+                *left -= 1;
+                model.reports.insert((token, *to), 1);
+            }
+        }
+    }
+    if let Some(((client, to), _)) = model.nameless.iter().find(|(_, left)| **left > 0) {
+        let text = format!("law 6: client {client} got a report of a failure to {to:?}, and no message of its is missing there");
+        model.broken.push(text);
     }
 }
 
@@ -291,7 +313,7 @@ fn excused(copy: &Copy, from: IpAddr, to: To, happened: &Happened) -> bool {
         })
 }
 
-fn count(inner: &mut Inner, happened: &Happened, events: u64) {
+fn count(inner: &mut Inner, happened: &Happened, (events, seconds): (u64, u64)) {
     let Inner {
         model, counters, spans, ..
     } = inner;
@@ -300,6 +322,7 @@ fn count(inner: &mut Inner, happened: &Happened, events: u64) {
     counters.resets = happened.resets;
     counters.lost = happened.datagrams_lost;
     counters.queue_full = happened.buggified.get(faults::QUEUE_FULL).copied().unwrap_or(0);
+    counters.seconds = seconds;
     counters.buggified.clone_from(&happened.buggified);
     let mut of: BTreeMap<Token, (u64, u64)> = BTreeMap::new();
     for ((token, _), copies) in &model.copies {

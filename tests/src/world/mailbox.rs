@@ -36,10 +36,14 @@ pub struct Account {
 pub struct Mailbox {
     /// UIDVALIDITY; 0: not known yet.
     pub uid_validity: u32,
-    /// The highest UIDNEXT that was told.
+    /// UIDNEXT at the last look: all below it is known.
     pub uid_next: u32,
+    /// UIDNEXT as it is at least, by all that was told since.
+    pub uid_least: u32,
     /// Its messages, by UID.
     pub mails: BTreeMap<u32, Mail>,
+    /// What left it since the last look.
+    pub gone: BTreeSet<u32>,
     /// Contents that were put there without a word about their UIDs, and their flags.
     pub coming: Vec<Mail>,
 }
@@ -134,19 +138,23 @@ impl Account {
     /// # Errors
     /// A promise is broken.
     pub fn look(&mut self, base: &BTreeMap<String, Mailbox>, found: &BTreeMap<String, Found>) -> Result<Vec<(String, u32)>, String> {
-        let without = arrivals(base, found);
-        let (outcome, mut boxes) = match (without, self.doubt.take()) {
-            (Ok(arrived), _) => (Ok(arrived), base.clone()),
-            (Err(why), None) => (Err(why), BTreeMap::new()),
-            (Err(without), Some(change)) => {
-                let mut boxes = base.clone();
-                change.apply(&mut boxes);
-                let with = arrivals(&boxes, found);
-                let both = |with| format!("neither as if {change:?} had never been ({without}), nor as if it had been ({with})");
-                (with.map_err(both), boxes)
+        let (arrived, mut boxes) = match self.doubt.take() {
+            None => (arrivals(base, found)?, base.clone()),
+            Some(change) => {
+                let mut done = base.clone();
+                change.apply(&mut done);
+                // What it put into INBOX would pass for something that was delivered.
+                match (arrivals(&done, found), arrivals(base, found)) {
+                    (Ok(arrived), _) => (arrived, done),
+                    (Err(_), Ok(arrived)) => (arrived, base.clone()),
+                    (Err(with), Err(without)) => {
+                        return Err(format!(
+                            "neither as if {change:?} had never been ({without}), nor as if it had been ({with})"
+                        ));
+                    }
+                }
             }
         };
-        let arrived = outcome?;
         for (name, now) in found {
             let known = boxes.entry(name.clone()).or_default();
             if known.uid_validity == 0 {
@@ -163,7 +171,9 @@ impl Account {
             *known = Mailbox {
                 uid_validity: now.uid_validity,
                 uid_next: now.uid_next,
+                uid_least: now.uid_next,
                 mails: now.mails.clone(),
+                gone: BTreeSet::new(),
                 coming: Vec::new(),
             };
         }
@@ -172,7 +182,7 @@ impl Account {
                 let seen = before.mails.iter().filter(|(uid, _)| !base.mails.contains_key(uid));
                 for (uid, mail) in seen {
                     now.mails.entry(*uid).or_insert(*mail);
-                    now.uid_next = now.uid_next.max(uid + 1);
+                    now.uid_least = now.uid_least.max(uid + 1);
                 }
             }
         }
@@ -192,10 +202,11 @@ impl Account {
             Some(mail) if mail.hash == hash => Ok(false),
             Some(_) => Err(format!("R2: UID {uid} of {mailbox} is another message now")),
             // Gone, or of something in doubt: the next look judges.
-            None if uid < known.uid_next || self.doubt.is_some() || !known.coming.is_empty() => Ok(false),
+            None if uid < known.uid_next || known.gone.contains(&uid) => Ok(false),
+            None if self.doubt.is_some() || !known.coming.is_empty() => Ok(false),
             None => {
                 known.mails.insert(uid, Mail { hash, flags: 0 });
-                known.uid_next = uid + 1;
+                known.uid_least = known.uid_least.max(uid + 1);
                 Ok(true)
             }
         }
@@ -226,14 +237,16 @@ impl Change {
                 let taken: Vec<Mail> = uids.iter().filter_map(|uid| source.mails.get(uid).copied()).collect();
                 if *moves {
                     uids.iter().for_each(|uid| _ = source.mails.remove(uid));
+                    source.gone.extend(uids);
                 }
                 boxes.entry(to.clone()).or_default().coming.extend(taken);
             }
             Change::Expunge { mailbox, uids } => {
                 if let Some(mailbox) = boxes.get_mut(mailbox) {
-                    mailbox
-                        .mails
-                        .retain(|uid, mail| !uids.contains(uid) || mail.flags & DELETED == 0);
+                    let leaves = |(uid, mail): &(&u32, &Mail)| uids.contains(uid) && mail.flags & DELETED != 0;
+                    let gone: Vec<u32> = mailbox.mails.iter().filter(leaves).map(|(uid, _)| *uid).collect();
+                    mailbox.mails.retain(|uid, _| !gone.contains(uid));
+                    mailbox.gone.extend(gone);
                 }
             }
             Change::Append { mailbox, mail, at } => {
@@ -241,6 +254,7 @@ impl Change {
                 match at {
                     Some((validity, uid)) if *validity == known.uid_validity && *uid >= known.uid_next => {
                         known.mails.insert(*uid, *mail);
+                        known.uid_least = known.uid_least.max(uid + 1);
                     }
                     Some(_) | None => known.coming.push(*mail),
                 }
@@ -283,8 +297,8 @@ fn arrivals(must: &BTreeMap<String, Mailbox>, found: &BTreeMap<String, Found>) -
                 known.uid_validity, found.uid_validity
             ));
         }
-        if found.uid_next < known.uid_next {
-            return Err(format!("R2: UIDNEXT of {name} was {}, and is {}", known.uid_next, found.uid_next));
+        if found.uid_next < known.uid_least {
+            return Err(format!("R2: UIDNEXT of {name} was {}, and is {}", known.uid_least, found.uid_next));
         }
         for (uid, mail) in &known.mails {
             match found.mails.get(uid) {
@@ -301,7 +315,7 @@ fn arrivals(must: &BTreeMap<String, Mailbox>, found: &BTreeMap<String, Found>) -
         }
         let mut coming = known.coming.clone();
         for (uid, mail) in found.mails.iter().filter(|(uid, _)| !known.mails.contains_key(uid)) {
-            if *uid < known.uid_next {
+            if *uid < known.uid_next || known.gone.contains(uid) {
                 return Err(format!("R2, R5: UID {uid} of {name} is there again, or anew below UIDNEXT"));
             }
             match coming.iter().position(|wanted| wanted == mail) {

@@ -170,7 +170,15 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>, loud: bool) 
     let told = ctx.clone();
     world.run(async move { tell(&told, transitions, loud).await });
     let happened = world.happened();
-    let events = world.events();
+    let events = (world.events(), world.client().now().instant.0 / 1_000_000_000);
+    for server in 0..SERVERS {
+        let disk = world.disk(model::server_ip(server), |disk| (disk.torn(), disk.failed(), disk.filled()));
+        ctx.with(|inner| {
+            inner.counters.torn += disk.0;
+            inner.counters.eio += disk.1;
+            inner.counters.full += disk.2;
+        });
+    }
     ctx.with(|inner| check::judge(inner, &happened, events));
     for server in 0..SERVERS {
         for panic in world.panics(model::server_ip(server)) {

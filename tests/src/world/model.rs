@@ -65,6 +65,8 @@ pub struct Model {
     pub reports: BTreeMap<(Token, To), u32>,
     /// Delays that were reported.
     pub delays: BTreeMap<(Token, To), u32>,
+    /// Failures that were reported without a word of the message, which could not be read: by sender and recipient.
+    pub nameless: BTreeMap<(usize, To), u32>,
     /// What must not be and is.
     pub broken: Vec<String>,
 }
@@ -104,13 +106,37 @@ impl Model {
             return self.reached(token, To::Client(client), None, false, bytes);
         }
         let Some(token) = token_of(head, "References: <m") else {
+            if self.reported_nameless(client, bytes) {
+                self.places.insert(place, (usize::MAX, usize::MAX));
+                return;
+            }
             return self.breaks(format!(
                 "client {client} got in {mailbox} what nobody sent: {}",
-                String::from_utf8_lossy(&bytes[..bytes.len().min(600)])
+                String::from_utf8_lossy(&bytes[..bytes.len().min(3000)])
             ));
         };
         self.places.insert(place, (token, usize::MAX));
         self.reported(token, client, mailbox, bytes);
+    }
+
+    /// Whether this is a report to which the original could not be attached: our disk had failed.
+    fn reported_nameless(&mut self, client: usize, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let empty = "Content-Description: The header of your message\r\n\r\n\r\n--";
+        if !text.contains("\r\nAuto-Submitted: auto-replied\r\n") || !text.contains(empty) {
+            return false;
+        }
+        for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {
+            let (address, rest) = part.split_once("\r\n").unwrap_or((part, ""));
+            let all = self.messages.iter().flat_map(|message| message.to.iter().copied());
+            let Some(to) = all.into_iter().find(|to| to.address() == address) else {
+                return false;
+            };
+            if rest.starts_with("Action: failed\r\n") {
+                *self.nameless.entry((client, to)).or_default() += 1;
+            }
+        }
+        true
     }
 
     /// A report has come.
@@ -120,7 +146,7 @@ impl Model {
         };
         let to_postmaster = client < SERVERS && message.client.is_some_and(|sender| home(sender) == client);
         let right = match message.null {
-            true => mailbox == "Undeliverable" && to_postmaster,
+            true => to_postmaster, // in INBOX when the mailbox for it cannot be made
             false => mailbox == "INBOX" && message.client == Some(client),
         };
         if !right {

@@ -197,6 +197,9 @@ impl Session {
     }
 
     async fn rcpt(&mut self, line: &str) -> Result<()> {
+        if self.from.is_none() {
+            return self.say("503 5.5.1 MAIL first").await;
+        }
         let address = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
         let to = address.and_then(|(address, _)| To::at_foreign(address));
         let Some(to) = to else {
@@ -270,6 +273,10 @@ impl Session {
         }
         let goes = self.character == Character::Forgetful && self.rng.percent(30) && !self.ctx.with(|inner| inner.calm);
         let now = self.env.now().instant.0;
+        let dialogue = match token_of_message(&message) {
+            Some(_) => String::new(),
+            None => self.lines().dialogue().to_owned(),
+        };
         self.ctx.with(|inner| match token_of_message(&message) {
             Some(token) => {
                 inner.counters.foreign_taken += 1;
@@ -279,8 +286,7 @@ impl Session {
                 }
             }
             None => {
-                let text = String::from_utf8_lossy(&message[..message.len().min(600)]).into_owned();
-                inner.model.breaks(format!("a foreign server got what nobody sent: {text}"));
+                inner.model.breaks(format!("a foreign server got what nobody sent:\n{dialogue}"));
             }
         });
         if goes {

@@ -128,15 +128,12 @@ impl Reader {
     }
 
     async fn select(&mut self, name: &str) -> Result<()> {
+        // Anew each time: of a message that only another session was told of, this one may not know yet.
         let session = self.session().await?;
-        if session.selected.as_deref() != Some(name) {
-            session.selected = None;
-            let (_, tagged) = session.imap.command(&format!("SELECT {name}")).await?;
-            if !tagged.starts_with("OK") {
-                return Err(Error::new(ErrorKind::NotFound, tagged));
-            }
-            session.selected = Some(name.to_owned());
-        }
+        session.selected = None;
+        let (_, tagged) = session.imap.command(&format!("SELECT {name}")).await?;
+        ok(&tagged)?;
+        session.selected = Some(name.to_owned());
         Ok(())
     }
 
@@ -314,11 +311,11 @@ impl Reader {
     async fn look(&mut self, whole: bool) -> Result<()> {
         let (client, ctx, env) = (self.client, self.ctx.clone(), self.env.clone());
         let base = ctx.with(|inner| inner.model.accounts[client].boxes.clone());
-        let mut known = std::mem::take(&mut self.known);
+        let mut known = self.known.clone();
         let session = self.session().await?;
         let looked = look(&ctx, &env, session, client, whole, &mut known).await;
-        self.known = known;
         let found = looked?;
+        self.known = known; // of a look that failed nothing is known
         check::look_behind(&ctx, client, false).await;
         ctx.with(|inner| {
             inner.counters.looks += 1;
