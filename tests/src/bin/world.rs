@@ -108,7 +108,11 @@ fn many(options: &Options) -> ExitCode {
                     }
                     let done = state.0.seeds + state.1.len() as u64;
                     if std::io::stderr().is_terminal() && done.is_multiple_of(50) {
-                        eprint!("\r{done} of {seeds}, {} failed, {} s ", state.1.len(), began.elapsed().as_secs());
+                        eprint!(
+                            "\r{done} of {seeds}, {} failed, {} s ",
+                            state.1.len(),
+                            began.elapsed().as_secs()
+                        );
                     }
                 }
             });
@@ -123,7 +127,12 @@ fn many(options: &Options) -> ExitCode {
         println!("seed {}: {}", failed.seed, why.lines().next().unwrap_or_default());
         if number < SHRUNK && !options.switches.iter().any(|switch| switch == "--no-shrink") {
             let least = shrink(failed, RUNS);
-            println!("  {}\n  --seed {} --transitions {}", least.why, least.seed, list(&least.transitions));
+            println!(
+                "  {}\n  --seed {} --transitions {}",
+                least.why,
+                least.seed,
+                list(&least.transitions)
+            );
         }
     }
     let few = counters.too_few();

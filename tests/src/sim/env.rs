@@ -68,7 +68,9 @@ impl Env for SimEnv {
     fn now(&self) -> Now {
         self.shared.with(|state| Now {
             instant: state.instant(),
-            unix: UnixTime(EPOCH + i64::try_from(state.now / 1_000_000).expect("the world ends before") + state.clock(self.disk.ip)),
+            unix: UnixTime(
+                EPOCH + i64::try_from(state.now / 1_000_000).expect("the world ends before") + state.clock(self.disk.ip),
+            ),
         })
     }
 

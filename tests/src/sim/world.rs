@@ -265,8 +265,8 @@ impl Nodes {
     }
 
     /// Puts a line into the trace.
-    pub fn note(&self, line: &str) {
-        self.shared.with(|state| state.event(format_args!("{line}")));
+    pub fn note(&self, line: std::fmt::Arguments<'_>) {
+        self.shared.with(|state| state.event(line));
     }
 
     /// Nothing gets from one node to the other any more.

@@ -109,15 +109,24 @@ async fn drain(ctx: &Ctx, env: &SimEnv) -> bool {
     loop {
         let mut open = Vec::new();
         for server in 0..SERVERS {
-            let Some(life) = ctx.with(|inner| inner.houses[server].life.clone()) else { return false };
+            let Some(life) = ctx.with(|inner| inner.houses[server].life.clone()) else {
+                return false;
+            };
             let Some(queue) = life.queue().await else {
-                ctx.with(|inner| inner.model.breaks(format!("R6: server {server} ended although nothing is broken")));
+                ctx.with(|inner| {
+                    inner
+                        .model
+                        .breaks(format!("R6: server {server} ended although nothing is broken"))
+                });
                 return false;
             };
             for message in queue {
                 let rows = message.rows.iter().zip(&message.entered.recipients);
                 for (_, recipient) in rows.filter(|(row, _)| !matches!(row.state, RowState::Relayed | RowState::Failed)) {
-                    open.push(format!("server {server}: {} to {}", message.entered.message, recipient.address));
+                    open.push(format!(
+                        "server {server}: {} to {}",
+                        message.entered.message, recipient.address
+                    ));
                 }
             }
         }
@@ -175,11 +184,15 @@ async fn last_look(ctx: &Ctx, client: usize) {
 
 /// What the store has published of an account's mailboxes: MODSEQ (R3), and when messages came.
 pub async fn look_behind(ctx: &Ctx, client: usize, dates: bool) {
-    let Some(life) = ctx.with(|inner| inner.houses[home(client)].life.clone()) else { return };
+    let Some(life) = ctx.with(|inner| inner.houses[home(client)].life.clone()) else {
+        return;
+    };
     if !life.is_ready() {
         return;
     }
-    let Some(mailboxes) = life.mailboxes(house::account_ids()[&client]).await else { return };
+    let Some(mailboxes) = life.mailboxes(house::account_ids()[&client]).await else {
+        return;
+    };
     ctx.with(|inner| {
         for (name, selected) in mailboxes {
             let version = &selected.version;
@@ -192,7 +205,9 @@ pub async fn look_behind(ctx: &Ctx, client: usize, dates: bool) {
             }
             for row in version.rows() {
                 let place = (client, name.clone(), version.uid_validity, row.uid.0);
-                let Some((token, number)) = inner.model.places.get(&place).copied() else { continue };
+                let Some((token, number)) = inner.model.places.get(&place).copied() else {
+                    continue;
+                };
                 let at = virtual_time(&inner.clocks[home(client)], row.internal_date.0);
                 let copies = inner.model.copies.get_mut(&(token, To::Client(client)));
                 if let Some(copy) = copies.and_then(|copies| copies.get_mut(number)) {
@@ -227,7 +242,12 @@ pub fn judge(inner: &mut Inner, happened: &Happened, events: (u64, u64)) {
     if !inner.model.broken.is_empty() {
         return; // what follows from it would hide it
     }
-    attribute(&mut inner.model);
+    if inner.counters.eio == 0 && !inner.model.nameless.is_empty() {
+        inner
+            .model
+            .breaks("R10: a report has nothing of its message, and no disk had failed".into());
+    }
+    attribute(&mut inner.model, happened);
     for token in 0..inner.model.messages.len() {
         if let Err(why) = law_6(&inner.model, token, happened) {
             inner.model.breaks(why);
@@ -236,23 +256,40 @@ pub fn judge(inner: &mut Inner, happened: &Happened, events: (u64, u64)) {
 }
 
 /// Reports that do not say of which message: each is of one that is missing.
-fn attribute(model: &mut Model) {
+fn attribute(model: &mut Model, happened: &Happened) {
+    // Those that must have one first.
+    for (verdict, arrived) in [
+        (Verdict::Taken, false),
+        (Verdict::Unknown, false),
+        (Verdict::Taken, true),
+        (Verdict::Unknown, true),
+    ] {
+        attribute_to(model, happened, verdict, arrived);
+    }
+    if let Some(((client, to), _)) = model.nameless.iter().find(|(_, left)| **left > 0) {
+        let text =
+            format!("law 6: client {client} got a report of a failure to {to:?}, and no message of its is missing there");
+        model.broken.push(text);
+    }
+}
+
+/// To those that did not arrive, or to those that did and whose sender cannot know.
+fn attribute_to(model: &mut Model, happened: &Happened, verdict: Verdict, arrived: bool) {
     for (token, message) in model.messages.iter().enumerate() {
-        let Some(client) = message.client.filter(|_| matches!(message.verdict, Verdict::Taken | Verdict::Unknown)) else {
+        let Some(client) = message.client.filter(|_| message.verdict == verdict) else {
             continue;
         };
         let told = if message.null { home(client) } else { client };
         for to in &message.to {
-            let known = model.copies.contains_key(&(token, *to)) || model.reports.contains_key(&(token, *to));
-            if let Some(left) = model.nameless.get_mut(&(told, *to)).filter(|left| **left > 0 && !known) {
+            let copies = model.copies.get(&(token, *to)).map_or(&[][..], Vec::as_slice);
+            let from = server_ip(home(client));
+            let unsure = !copies.is_empty() && copies.iter().all(|copy| excused(copy, from, *to, happened));
+            let may = if arrived { unsure } else { copies.is_empty() } && !model.reports.contains_key(&(token, *to));
+            if let Some(left) = model.nameless.get_mut(&(told, *to)).filter(|left| **left > 0 && may) {
                 *left -= 1;
                 model.reports.insert((token, *to), 1);
             }
         }
-    }
-    if let Some(((client, to), _)) = model.nameless.iter().find(|(_, left)| **left > 0) {
-        let text = format!("law 6: client {client} got a report of a failure to {to:?}, and no message of its is missing there");
-        model.broken.push(text);
     }
 }
 
@@ -274,9 +311,14 @@ fn law_6(model: &Model, token: Token, happened: &Happened) -> Result<(), String>
         }
         // Each copy but the one that counts needs a reason why its sender could not know.
         let spare = copies.len() - usize::from(reports == 0 && !copies.is_empty());
-        let from = message.client.map_or_else(|| IpAddr::from([10, 0, 0, 31]), |client| server_ip(home(client)));
+        let from = message
+            .client
+            .map_or_else(|| IpAddr::from([10, 0, 0, 31]), |client| server_ip(home(client)));
         let excused = copies.iter().filter(|copy| excused(copy, from, *to, happened)).count();
-        let local = message.client.is_some_and(|client| to.node() == Some(server_ip(home(client)))) || message.client.is_none();
+        let local = message
+            .client
+            .is_some_and(|client| to.node() == Some(server_ip(home(client))))
+            || message.client.is_none();
         if spare > 0 && (local || spare > excused) {
             return Err(format!(
                 "law 6: message {token} reached {to:?} {} times, {reports} failures were reported, and only {excused} copies have an \
@@ -291,10 +333,12 @@ fn law_6(model: &Model, token: Token, happened: &Happened) -> Result<(), String>
         (Verdict::Taken, Some((to, ..))) => Err(format!(
             "law 6: message {token} was taken, and is neither delivered to {to:?}, nor reported, nor queued"
         )),
-        (Verdict::Unknown, Some((to, ..))) if kept => {
-            Err(format!("R4: message {token} was taken for some, and not for {to:?}: {fates:?}"))
+        (Verdict::Unknown, Some((to, ..))) if kept => Err(format!(
+            "R4: message {token} was taken for some, and not for {to:?}: {fates:?}"
+        )),
+        (Verdict::Begun | Verdict::Refused, _) if kept => {
+            Err(format!("R4: message {token} was not taken, and is there: {fates:?}"))
         }
-        (Verdict::Begun | Verdict::Refused, _) if kept => Err(format!("R4: message {token} was not taken, and is there: {fates:?}")),
         (_, _) => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What was met.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Worlds.
     pub seeds: u64,

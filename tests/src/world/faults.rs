@@ -40,13 +40,15 @@ pub fn begin(ctx: &Ctx, server: usize) {
 async fn revive(ctx: &Ctx, env: &SimEnv, server: usize) {
     let ip = server_ip(server);
     if let Some(Ended::Exit(code, why)) = ctx.nodes.ended(ip) {
-        let failed = ctx.nodes.disk(ip, |disk| disk.failed());
+        let (failed, filled) = ctx.nodes.disk(ip, |disk| (disk.failed(), disk.filled()));
         ctx.with(|inner| {
             inner.counters.fail_stops += 1;
-            if failed == inner.houses[server].failed {
-                inner
-                    .model
-                    .breaks(format!("R6: server {server} ended itself with code {code}, and no disk had failed: {why}"));
+            // A store that is made for the first time needs room.
+            let no_room = filled > 0 && why.contains("the new store cannot be read: the disk is full");
+            if failed == inner.houses[server].failed && !no_room {
+                inner.model.breaks(format!(
+                    "R6: server {server} ended itself with code {code}, and no disk had failed: {why}"
+                ));
             }
         });
     }
@@ -131,7 +133,9 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
             span(Vec::new(), time);
             ctx.nodes.change_network(|network| network.resets_per_million = per_million);
             let nodes = ctx.nodes.clone();
-            mend(env, time, over, move || nodes.change_network(|network| network.resets_per_million = 0));
+            mend(env, time, over, move || {
+                nodes.change_network(|network| network.resets_per_million = 0)
+            });
         }
         Fault::Loss(percent, time) => {
             span(Vec::new(), time);

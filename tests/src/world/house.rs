@@ -132,7 +132,10 @@ fn live<E: Env>(
                 Inquiry::Mailboxes(account, to) => _ = to.try_send(mailboxes(&server, account).await),
                 Inquiry::Accounts(to) => {
                     let table = server.accounts().table();
-                    let accounts = table.accounts().iter().map(|account| (account.id, account.address.to_string()));
+                    let accounts = table
+                        .accounts()
+                        .iter()
+                        .map(|account| (account.id, account.address.to_string()));
                     let _ = to.try_send(accounts.collect());
                 }
             }

@@ -137,7 +137,11 @@ impl Account {
     ///
     /// # Errors
     /// A promise is broken.
-    pub fn look(&mut self, base: &BTreeMap<String, Mailbox>, found: &BTreeMap<String, Found>) -> Result<Vec<(String, u32)>, String> {
+    pub fn look(
+        &mut self,
+        base: &BTreeMap<String, Mailbox>,
+        found: &BTreeMap<String, Found>,
+    ) -> Result<Vec<(String, u32)>, String> {
         let (arrived, mut boxes) = match self.doubt.take() {
             None => (arrivals(base, found)?, base.clone()),
             Some(change) => {
@@ -298,7 +302,10 @@ fn arrivals(must: &BTreeMap<String, Mailbox>, found: &BTreeMap<String, Found>) -
             ));
         }
         if found.uid_next < known.uid_least {
-            return Err(format!("R2: UIDNEXT of {name} was {}, and is {}", known.uid_least, found.uid_next));
+            return Err(format!(
+                "R2: UIDNEXT of {name} was {}, and is {}",
+                known.uid_least, found.uid_next
+            ));
         }
         for (uid, mail) in &known.mails {
             match found.mails.get(uid) {

@@ -123,7 +123,7 @@ pub fn run(seed: u64, only: Option<&[usize]>, loud: bool) -> Result<Counters, Fa
     if !loud {
         world.quieten();
     }
-    let lived = catch_unwind(AssertUnwindSafe(|| live(&mut world, seed, transitions, loud)));
+    let lived = catch_unwind(AssertUnwindSafe(|| live(&mut world, seed, transitions)));
     let outcome = match lived {
         Ok(outcome) => outcome,
         Err(panic) => Err(format!("panic: {}", text_of(&*panic))),
@@ -141,7 +141,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default()
 }
 
-fn live(world: &mut World, seed: u64, transitions: Vec<Transition>, loud: bool) -> Result<Counters, String> {
+fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Counters, String> {
     let mut rng = Rng::new(seed ^ 0x776f_726c_6473);
     let ctx = Ctx {
         nodes: world.nodes(),
@@ -168,7 +168,7 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>, loud: bool) 
         foreign::start(&ctx, number, *rng.pick(&CHARACTERS), rng.bits());
     }
     let told = ctx.clone();
-    world.run(async move { tell(&told, transitions, loud).await });
+    world.run(async move { tell(&told, transitions).await });
     let happened = world.happened();
     let events = (world.events(), world.client().now().instant.0 / 1_000_000_000);
     for server in 0..SERVERS {
@@ -198,7 +198,7 @@ struct Hands {
     env: SimEnv,
 }
 
-async fn tell(ctx: &Ctx, transitions: Vec<Transition>, loud: bool) {
+async fn tell(ctx: &Ctx, transitions: Vec<Transition>) {
     let env = ctx.nodes.client();
     let (over, all_over) = async_channel::unbounded::<()>();
     let hands: Vec<Hands> = (0..CLIENTS)
@@ -221,9 +221,7 @@ async fn tell(ctx: &Ctx, transitions: Vec<Transition>, loud: bool) {
     let strangers = post(ctx, &outside, over.clone());
     for Transition { number, after, what } in transitions {
         pass(&env, after).await;
-        if loud {
-            ctx.nodes.note(&format!("transition {number}: {what:?}"));
-        }
+        ctx.nodes.note(format_args!("transition {number}: {what:?}"));
         match what {
             What::Submit { client, to, null, text } => {
                 let letter = Letter {

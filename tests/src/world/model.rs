@@ -99,7 +99,10 @@ impl Model {
         }
         let head = head(bytes);
         if let Some(token) = token_of(head, "Message-ID: <m") {
-            self.places.insert(place, (token, self.copies.get(&(token, To::Client(client))).map_or(0, Vec::len)));
+            self.places.insert(
+                place,
+                (token, self.copies.get(&(token, To::Client(client))).map_or(0, Vec::len)),
+            );
             if mailbox != "INBOX" {
                 return self.breaks(format!("message {token} was delivered into {mailbox}"));
             }
@@ -122,8 +125,7 @@ impl Model {
     /// Whether this is a report to which the original could not be attached: our disk had failed.
     fn reported_nameless(&mut self, client: usize, bytes: &[u8]) -> bool {
         let text = String::from_utf8_lossy(bytes);
-        let empty = "Content-Description: The header of your message\r\n\r\n\r\n--";
-        if !text.contains("\r\nAuto-Submitted: auto-replied\r\n") || !text.contains(empty) {
+        if !text.contains("\r\nAuto-Submitted: auto-replied\r\n") || text.contains("\r\nMessage-ID: <m") {
             return false;
         }
         for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {

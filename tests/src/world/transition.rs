@@ -403,7 +403,11 @@ pub fn list(numbers: &[usize]) -> String {
     while let Some(first) = rest.first() {
         let run = rest.iter().zip(*first..).take_while(|(one, two)| **one == *two).count();
         let last = rest[run - 1];
-        parts.push(if run == 1 { first.to_string() } else { format!("{first}-{last}") });
+        parts.push(if run == 1 {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        });
         rest = &rest[run..];
     }
     match parts.is_empty() {

@@ -22,12 +22,17 @@ impl Seen {
         if highest < self.highest {
             return Err(format!("R3: HIGHESTMODSEQ was {}, and is {highest}", self.highest));
         }
-        let rows: BTreeMap<Uid, (Flags, KeywordBits, ModSeq)> =
-            now.rows().map(|row| (row.uid, (row.flags, row.keywords, row.mod_seq))).collect();
+        let rows: BTreeMap<Uid, (Flags, KeywordBits, ModSeq)> = now
+            .rows()
+            .map(|row| (row.uid, (row.flags, row.keywords, row.mod_seq)))
+            .collect();
         for (uid, (flags, keywords, mod_seq)) in &rows {
             let uid = uid.0;
             if mod_seq.0 > highest {
-                return Err(format!("R3: UID {uid} has MODSEQ {}, and HIGHESTMODSEQ is {highest}", mod_seq.0));
+                return Err(format!(
+                    "R3: UID {uid} has MODSEQ {}, and HIGHESTMODSEQ is {highest}",
+                    mod_seq.0
+                ));
             }
             match self.rows.get(&Uid(uid)) {
                 Some((old_flags, old_keywords, old)) => {

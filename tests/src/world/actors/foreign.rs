@@ -286,7 +286,9 @@ impl Session {
                 }
             }
             None => {
-                inner.model.breaks(format!("a foreign server got what nobody sent:\n{dialogue}"));
+                inner
+                    .model
+                    .breaks(format!("a foreign server got what nobody sent:\n{dialogue}"));
             }
         });
         if goes {

@@ -5,7 +5,6 @@ use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-
 use super::sender::{self, Letter};
 use super::{pass, within};
 use crate::client::Lines;
@@ -14,10 +13,10 @@ use crate::rng::Rng;
 use crate::sim::SimEnv;
 use crate::sim::server::PASSWORD;
 use crate::sim::tls::Stream;
-use crate::world::{Ctx, check};
 use crate::world::mailbox::{Change, DELETED, FLAGS, Found, Mail, Mailbox, OWN, is_delivered_to};
 use crate::world::model::{account, hash_of, home, server_ip};
 use crate::world::transition::{Act, How};
+use crate::world::{Ctx, check};
 
 /// Patience with one change, with all that belongs to it.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -72,6 +71,8 @@ impl Reader {
         let done = within(&env, PATIENCE, self.try_to(act)).await;
         if done.is_err() {
             self.lose();
+            let unknown = u64::from(self.in_doubt());
+            self.ctx.with(|inner| inner.counters.changes_unknown += unknown);
         }
     }
 
@@ -160,7 +161,9 @@ impl Reader {
         match act {
             Act::Look => return self.look(false).await,
             Act::Flag { how, flags, pick } => {
-                let Some((mailbox, uids)) = self.pick(pick) else { return Ok(()) };
+                let Some((mailbox, uids)) = self.pick(pick) else {
+                    return Ok(());
+                };
                 self.select(&mailbox).await?;
                 let sign = match how {
                     How::Add => "+",
@@ -194,7 +197,9 @@ impl Reader {
                 self.change(change, &text).await?;
             }
             Act::Expunge { pick } => {
-                let Some((mailbox, uids)) = self.pick(pick) else { return Ok(()) };
+                let Some((mailbox, uids)) = self.pick(pick) else {
+                    return Ok(());
+                };
                 self.select(&mailbox).await?;
                 let deleted = Change::Flag {
                     mailbox: mailbox.clone(),
@@ -344,14 +349,7 @@ struct Looked {
     contents: BTreeMap<(String, u32), Vec<u8>>,
 }
 
-async fn look(
-    ctx: &Ctx,
-    env: &SimEnv,
-    session: &mut Session,
-    client: usize,
-    whole: bool,
-    known: &mut Known,
-) -> Result<Looked> {
+async fn look(ctx: &Ctx, env: &SimEnv, session: &mut Session, client: usize, whole: bool, known: &mut Known) -> Result<Looked> {
     let _ = env;
     let mut looked = Looked {
         boxes: BTreeMap::new(),
@@ -395,9 +393,9 @@ async fn look(
                 let before = known.insert(key(name, found.uid_validity, uid), hash);
                 if before.is_some_and(|before| before != hash) {
                     ctx.with(|inner| {
-                        inner
-                            .model
-                            .breaks(format!("R1, R10: client {client}: UID {uid} of {name} has other bytes than before"));
+                        inner.model.breaks(format!(
+                            "R1, R10: client {client}: UID {uid} of {name} has other bytes than before"
+                        ));
                     });
                 }
                 looked.contents.insert((name.to_owned(), uid), bytes);
@@ -440,7 +438,10 @@ fn listed_name(response: &Response) -> Option<&str> {
     let (attributes, rest) = rest.split_once(") ")?;
     let name = rest.split_once(' ')?.1.trim_matches('"');
     let absent = ["\\NonExistent", "\\Noselect"];
-    (!attributes.split(' ').any(|one| absent.iter().any(|absent| absent.eq_ignore_ascii_case(one)))).then_some(name)
+    (!attributes
+        .split(' ')
+        .any(|one| absent.iter().any(|absent| absent.eq_ignore_ascii_case(one))))
+    .then_some(name)
 }
 
 pub(super) fn number_in(responses: &[Response], before: &str) -> Option<u32> {

@@ -88,7 +88,8 @@ async fn hand_in(ctx: &Ctx, env: &SimEnv, letter: &Letter, token: Token) -> Resu
     let port = if letter.client.is_some() { 587 } else { 25 };
     let stream = connect(env, SocketAddr::new(server_ip(server), port)).await?;
     let mut lines = Lines::new(stream);
-    let broken = |what: &str, said: (u16, String)| ctx.with(|inner| inner.model.breaks(format!("message {token}: {what}: {}", said.1)));
+    let broken =
+        |what: &str, said: (u16, String)| ctx.with(|inner| inner.model.breaks(format!("message {token}: {what}: {}", said.1)));
     let greeting = reply(&mut lines).await?;
     if greeting.0 != 220 {
         return Ok(());
@@ -171,7 +172,9 @@ async fn hand_in(ctx: &Ctx, env: &SimEnv, letter: &Letter, token: Token) -> Resu
     ctx.with(|inner| inner.model.messages[token].verdict = if taken { Verdict::Taken } else { Verdict::Refused });
     match (taken, letter.smuggled) {
         (true, Some(end)) => ctx.with(|inner| {
-            inner.model.breaks(format!("law 7: message {token} with {end:?} in its midst was taken"));
+            inner
+                .model
+                .breaks(format!("law 7: message {token} with {end:?} in its midst was taken"));
         }),
         (false, None) if said.0 >= 500 => broken("the final dot", said),
         (_, _) => {}
@@ -209,7 +212,9 @@ pub fn message(token: Token, letter: &Letter) -> Vec<u8> {
             (true, _) => "...\r\n.",
         };
         let number = rng.bits();
-        text.push_str(&format!("{dots}line {line} of message {token} is {number:016x} and says nothing\r\n"));
+        text.push_str(&format!(
+            "{dots}line {line} of message {token} is {number:016x} and says nothing\r\n"
+        ));
     }
     text.push_str(&format!("end of message {token}\r\n"));
     text.into_bytes()
