@@ -6,5 +6,6 @@ pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
+pub mod sources;
 #[cfg(feature = "server")]
 pub mod world;

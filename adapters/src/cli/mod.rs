@@ -13,6 +13,7 @@ mod certificate;
 mod check;
 mod demo;
 mod dns;
+mod explain;
 mod load;
 mod log;
 mod owner;
@@ -37,6 +38,7 @@ Begin here:
   pillarbox account add alice@example.org           an account
   pillarbox alias add team@example.org alice@example.org bob@example.org
   pillarbox dns records example.org                 what to publish in DNS
+  pillarbox explain --from alice@example.org --to bob@elsewhere.test    what would become of a message, and why
   pillarbox serve                                   the server
 
 The configuration is pillarbox.toml in the working directory, else /etc/pillarbox/pillarbox.toml, or what -c names.
@@ -58,6 +60,8 @@ enum Command {
     Queue(queue::QueueArguments),
     /// Print the DNS records that a domain publishes
     Dns(dns::DnsArguments),
+    /// Show what would become of a message, and why
+    Explain(explain::ExplainArguments),
 }
 
 /// Which configuration file.
@@ -112,6 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alias(alias) => alias.run(),
         Command::Queue(queue) => queue.run(),
         Command::Dns(dns) => dns.run(),
+        Command::Explain(explain) => explain.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

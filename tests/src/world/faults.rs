@@ -62,8 +62,7 @@ async fn revive(ctx: &Ctx, env: &SimEnv, server: usize) {
 /// Starts a server at once.
 pub fn start(ctx: &Ctx, server: usize) {
     let ip = server_ip(server);
-    let (failed, torn) = ctx.nodes.disk(ip, |disk| (disk.failed(), disk.torn()));
-    let _ = torn;
+    let failed = ctx.nodes.disk(ip, |disk| disk.failed());
     let life = house::start(&ctx.nodes, server);
     let ambush = ctx.with(|inner| {
         let house = &mut inner.houses[server];

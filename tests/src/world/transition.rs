@@ -269,7 +269,7 @@ fn what(rng: &mut Rng) -> What {
         24..=31 => {
             let mut to = vec![client];
             // Clients of one server only: clients 0 and 3.
-            if client % SERVERS == 0 && rng.percent(50) {
+            if client.is_multiple_of(SERVERS) && rng.percent(50) {
                 to = vec![0, 3];
             }
             let ends = ["\n.\r\n", "\r\n.\n", "\n.\n", "\r.\r", "\r\n.\r"];

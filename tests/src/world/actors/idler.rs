@@ -4,7 +4,7 @@ use std::io::Result;
 use std::time::Duration;
 
 use super::reader::{log_in, number_behind, number_in, ok};
-use super::{pass, within};
+use super::within;
 use crate::sim::SimEnv;
 use crate::world::Ctx;
 use crate::world::model::hash_of;
@@ -49,7 +49,6 @@ async fn session(ctx: &Ctx, env: &SimEnv, client: usize) -> Result<()> {
                 }
             });
         }
-        let _ = pass(env, Duration::ZERO);
     }
 }
 

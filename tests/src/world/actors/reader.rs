@@ -314,11 +314,11 @@ impl Reader {
     }
 
     async fn look(&mut self, whole: bool) -> Result<()> {
-        let (client, ctx, env) = (self.client, self.ctx.clone(), self.env.clone());
+        let (client, ctx) = (self.client, self.ctx.clone());
         let base = ctx.with(|inner| inner.model.accounts[client].boxes.clone());
         let mut known = self.known.clone();
         let session = self.session().await?;
-        let looked = look(&ctx, &env, session, client, whole, &mut known).await;
+        let looked = look(&ctx, session, client, whole, &mut known).await;
         let found = looked?;
         self.known = known; // of a look that failed nothing is known
         check::look_behind(&ctx, client, false).await;
@@ -349,8 +349,7 @@ struct Looked {
     contents: BTreeMap<(String, u32), Vec<u8>>,
 }
 
-async fn look(ctx: &Ctx, env: &SimEnv, session: &mut Session, client: usize, whole: bool, known: &mut Known) -> Result<Looked> {
-    let _ = env;
+async fn look(ctx: &Ctx, session: &mut Session, client: usize, whole: bool, known: &mut Known) -> Result<Looked> {
     let mut looked = Looked {
         boxes: BTreeMap::new(),
         contents: BTreeMap::new(),
