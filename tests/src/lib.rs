@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod disk;
+#[cfg(feature = "server")]
+pub mod recording;
 pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]

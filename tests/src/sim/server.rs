@@ -21,7 +21,12 @@ pub const PASSWORD: &str = "correct horse";
 
 /// Starts a server for one domain, with all listeners on their ports. Accounts are made when the disk has none yet.
 pub fn start(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str]) {
-    let text = config_text(domain, users[0]);
+    start_with(nodes, ip, domain, users, "");
+}
+
+/// The same with more of a configuration.
+pub fn start_with(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str) {
+    let text = config_text(domain, users[0]) + more;
     let addresses: Vec<String> = users.iter().map(|user| format!("{user}@{domain}")).collect();
     let certificate = Certificate::of(&format!("mx.{domain}"));
     nodes.start(ip, |env| live(env, text, addresses, certificate));
