@@ -8,3 +8,4 @@ pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
+pub mod sources;

@@ -8,22 +8,21 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use pillarbox_tests::sources::{files, root, text};
 
 #[test]
 fn every_sentence_has_a_holder() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let tables = files(&scripts.join("musts"), "txt");
+    let scripts = root().join("tests/scripts");
+    let tables = files("tests/scripts/musts", "txt");
     assert!(!tables.is_empty(), "there are tables");
-    let root = scripts.ancestors().nth(2).expect("the workspace");
     let sources: String = ["core/src", "adapters/src", "tests/tests"]
         .iter()
-        .flat_map(|part| files(&root.join(part), "rs"))
-        .map(|path| fs::read_to_string(path).expect("a source"))
+        .flat_map(|part| files(part, "rs"))
+        .map(|path| text(&path))
         .collect();
     for table in tables {
-        let text = fs::read_to_string(&table).expect("a table");
+        let text = text(&table);
         let name = table.file_name().expect("a name").to_string_lossy().into_owned();
         let said = text.strip_prefix("# ").and_then(|text| text.split(' ').next()?.parse().ok());
         let (mut seen, mut count) = (BTreeSet::new(), 0_usize);
@@ -51,21 +50,4 @@ fn every_sentence_has_a_holder() {
         assert_eq!(said, Some(count), "{name}: its first line counts its sentences");
         assert!(count > 20, "{name}: a table");
     }
-}
-
-/// All files below a folder with this extension.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![folder.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found
 }

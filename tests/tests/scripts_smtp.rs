@@ -9,7 +9,6 @@
 //! SET: max 1000          the largest message
 //! ```
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
@@ -50,37 +49,4 @@ fn make(now: Now, script: &script::Settings) -> Session {
 #[test]
 fn scripts() {
     script::play_directory(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/smtp"), make);
-}
-
-/// Every reply that the session's sources can make is in a script: a code and its enhanced status code, as `(550, [5, 1, 1]`.
-#[test]
-fn every_reply_has_a_script() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = |directory: &Path| -> String {
-        let entries = std::fs::read_dir(directory)
-            .expect("a directory")
-            .map(|entry| entry.expect("an entry").path());
-        entries
-            .filter(|path| path.is_file())
-            .map(|path| std::fs::read_to_string(path).expect("text"))
-            .collect()
-    };
-    let sources = text(&root.join("../core/src/smtp/server"));
-    let scripts = text(&root.join("scripts/smtp"));
-    let mut seen = BTreeSet::new();
-    for (at, _) in sources.match_indices(", [") {
-        let code = sources[..at].bytes().rev().take_while(u8::is_ascii_digit).count();
-        let Some((status, _)) = sources[at + 3..].split_once(']') else {
-            continue;
-        };
-        if code == 3 && status.len() == 7 {
-            seen.insert(format!("{} {}", &sources[at - 3..at], status.replace(", ", ".")));
-        }
-    }
-    assert!(seen.len() >= 30, "the sources are read as they are written: {seen:?}");
-    let missing: Vec<&String> = seen
-        .iter()
-        .filter(|reply| !scripts.contains(&format!("S: {reply} ")))
-        .collect();
-    assert_eq!(missing, Vec::<&String>::new(), "no script has these replies");
 }

@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::response;
 use crate::bytes::utf7;
 use crate::limits;
@@ -23,7 +25,8 @@ pub const DELIMITER: char = '/';
 
 /// Reads a name: `mailbox = "INBOX" / astring`. INBOX, alone or as first level, is `INBOX` in any case.
 ///
-/// Names that can be no mailbox's are refused, with what is wrong (S42): empty levels, control characters, too long or deep.
+/// Names that can be no mailbox's are refused, with what is wrong (S42): empty levels, control characters, too long or deep, and
+/// (RFC 9051 §5.1) not in normalization form C.
 pub fn parse(wire: &[u8], names: Names) -> Result<MailboxName, &'static str> {
     let mut name = decode(wire, names)?;
     if name.split(DELIMITER).any(str::is_empty) {
@@ -31,6 +34,10 @@ pub fn parse(wire: &[u8], names: Names) -> Result<MailboxName, &'static str> {
     }
     if name.split(DELIMITER).count() > limits::IMAP_MAILBOX_DEPTH {
         return Err("mailbox name has too many levels");
+    }
+    // Two names that look the same would be two mailboxes; what is not Net-Unicode is refused (RFC 9051 §5.1, RFC 5198 §2).
+    if !name.is_ascii() && !name.nfc().eq(name.chars()) {
+        return Err("mailbox name is not in Unicode's composed form (NFC)");
     }
     let first = name.split(DELIMITER).next().map_or(0, str::len);
     if name[..first].eq_ignore_ascii_case("INBOX") {
@@ -100,5 +107,18 @@ mod tests {
         ] {
             assert!(parse(wire.as_bytes(), Names::Utf7).is_err(), "{wire:?}");
         }
+    }
+
+    #[test]
+    fn s42_one_name_has_one_form() {
+        for (composed, decomposed) in [
+            ("\u{e4}", "a\u{308}"),
+            ("\u{ac00}", "\u{1100}\u{1161}"),
+            ("\u{3c9}", "\u{2126}"),
+        ] {
+            assert!(parse(composed.as_bytes(), Names::Utf8).is_ok(), "{composed}");
+            assert!(parse(decomposed.as_bytes(), Names::Utf8).is_err(), "{decomposed}");
+        }
+        assert!(parse(b"a&Awg-", Names::Utf7).is_err());
     }
 }

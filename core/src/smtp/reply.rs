@@ -39,7 +39,11 @@ impl Reply {
     /// ```text
     /// Reply-line = *( Reply-code "-" [ textstring ] CRLF ) Reply-code [ SP textstring ] CRLF
     /// ```
+    ///
+    /// # Panics
+    /// When the code is not one of 200 to 599: our own bug (RFC 5321 §4.2.1).
     pub fn encode(&self, out: &mut Vec<u8>) {
+        assert!((200..600).contains(&self.code), "a reply code of ours");
         for (index, line) in self.lines.iter().enumerate() {
             let mark = if index + 1 == self.lines.len() { ' ' } else { '-' };
             out.extend_from_slice(format!("{}{mark}", self.code).as_bytes());

@@ -101,9 +101,11 @@ impl Session {
         }
     }
 
-    /// Writes a report as far as the reader keeps up; whether all is written.
+    /// Writes a report as far as the reader keeps up; whether all is written. Whoever speaks IMAP4rev2 is always told the UID
+    /// (RFC 9051 §6.4.9).
     pub(super) fn tell(&mut self, report: &mut Report, uid: bool) -> bool {
         let Some(view) = &self.view else { return true };
+        let uid = uid || self.rev2;
         while self.out.len() < limits::SEND_HIGH_WATER {
             if !report.next(view, uid, self.out.end()) {
                 return true;

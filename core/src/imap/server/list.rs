@@ -45,7 +45,7 @@ pub(super) struct Listing {
     /// How many of the first n are mailboxes.
     existing: Vec<u32>,
     next: usize,
-    /// STATUS of the last one told is to be asked for, or was.
+    /// STATUS of one that is to be told is to be asked for, or was.
     counting: Counting,
 }
 
@@ -124,16 +124,23 @@ impl Session {
         let place = listing.next;
         listing.next += 1;
         listing.write_levels(place, self.out.end());
-        if listing.write(place, self.out.end()) {
+        if listing.wants_status(place) {
             listing.counting = Counting::Due(place);
+        } else {
+            listing.write(place, false, self.out.end());
         }
         self.doing = Doing::List(listing);
         Step::Again
     }
 
-    /// A mailbox that went meanwhile has no STATUS (RFC 5819 §2).
+    /// A mailbox that went meanwhile has no STATUS, and its LIST says so (RFC 9051 §6.3.9.8, RFC 5819 §2): therefore STATUS is
+    /// asked for first.
     pub(super) fn list_counted(&mut self, mut listing: Box<Listing>, opened: Opened) {
-        if let (Counting::Asked(place), Ok(selected)) = (listing.counting, opened.0) {
+        let Counting::Asked(place) = listing.counting else {
+            unreachable!("nothing was asked for");
+        };
+        listing.write(place, opened.0.is_err(), self.out.end());
+        if let Ok(selected) = opened.0 {
             let values = status::values(&listing.options().status, &selected);
             let name = &listing.mailboxes[place].name;
             response::mailbox_status(&name.0, &values, listing.names, self.out.end());
@@ -219,28 +226,36 @@ impl Listing {
         counts[of.end] - counts[of.start]
     }
 
-    /// Writes a name, if it is to be told; whether STATUS is wanted of it.
-    fn write(&self, place: usize, out: &mut Vec<u8>) -> bool {
+    /// Whether STATUS is wanted of a name.
+    fn wants_status(&self, place: usize) -> bool {
+        self.is_told(place) && self.mailboxes[place].mailbox.is_some() && !self.options().status.is_empty()
+    }
+
+    /// Whether a name is selected, and matches.
+    fn is_told(&self, place: usize) -> bool {
+        Self::count(&self.told, &(place..place + 1)) == 1
+    }
+
+    /// Writes a name, if it is to be told.
+    fn write(&self, place: usize, vanished: bool, out: &mut Vec<u8>) {
         let mailbox = &self.mailboxes[place];
         let name = &*mailbox.name.0;
-        let own = place..place + 1;
-        let is_told = Self::count(&self.told, &own) == 1;
         let below = self.below(name);
         let recursive = self.options().recursive && Self::count(&self.selected, &below) > 0;
         // A parent that is not selected itself: only if not all that is selected below it is told anyway (RFC 5258 §3.5).
         let as_parent =
             recursive && Self::count(&self.selected, &below) > Self::count(&self.told, &below) && self.matches(name);
-        if !is_told && !as_parent {
-            return false;
+        if !self.is_told(place) && !as_parent {
+            return;
         }
         let exists = match mailbox.mailbox {
+            Some(_) if vanished => Exists::NoSelect,
             Some(_) => Exists::Yes,
             // LSUB gives `\\Noselect` another meaning (RFC 3501 §6.3.9).
             None if self.lsub() => Exists::Yes,
             None => Exists::NonExistent,
         };
         self.write_name(name, exists, Some(mailbox), recursive, out);
-        is_told && mailbox.mailbox.is_some() && !self.options().status.is_empty()
     }
 
     fn write_name(&self, name: &str, exists: Exists, listed: Option<&ListedMailbox>, child_info: bool, out: &mut Vec<u8>) {

@@ -40,7 +40,7 @@ impl Session {
 
     /// What works in this state (RFC 3501 §6.1.1).
     fn capabilities(&self) -> Vec<&'static str> {
-        let mut names = Vec::from(["IMAP4rev1"]);
+        let mut names = Vec::from(["IMAP4rev1", "IMAP4rev2"]);
         if self.account.is_some() {
             names.extend(["LITERAL+", "IDLE", "UNSELECT", "UIDPLUS", "CHILDREN", "SPECIAL-USE"]);
             names.extend(["ESEARCH", "SEARCHRES", "WITHIN", "BINARY"]);
@@ -157,6 +157,10 @@ impl Session {
                 Some(&Code::PrivacyRequired),
                 "A password is taken only under TLS",
             );
+        }
+        if mechanism == Mechanism::Login && initial.is_some() {
+            // RFC 9051 §6.2.2: here the server speaks first.
+            return self.bad(Some(&tag), "AUTHENTICATE LOGIN takes no initial response");
         }
         let initial = match initial.map(|initial| initial.reveal().as_bytes()) {
             None => None,

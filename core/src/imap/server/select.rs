@@ -7,11 +7,10 @@ use alloc::vec::Vec;
 use super::ask::{Ask, ExpungeDone, Opened};
 use super::{Doing, Session, Wanted};
 use crate::imap::command::Tag;
-use crate::imap::flag;
 use crate::imap::response::{self, Code, Condition, Exists, Listed};
 use crate::imap::view::View;
+use crate::store::MailboxName;
 use crate::store::request::Refused;
-use crate::store::{Flags, MailboxName};
 
 impl Session {
     /// RFC 3501 §6.3.1: whatever comes of it, the mailbox before is no longer selected.
@@ -130,31 +129,19 @@ fn sentence(text: &str) -> String {
 /// The untagged responses of SELECT (RFC 3501 §6.3.1).
 fn write_selected(view: &View, out: &mut Vec<u8>) {
     let version = view.version();
-    let keywords: Vec<&str> = version.keywords.iter().map(|name| &**name).collect();
-    response::flags(keywords.iter().copied(), out);
-    let all = flag::SYSTEM.iter().fold(Flags::default(), |all, (flag, _)| all.with(*flag));
-    let permanent = if view.read_only() {
-        Code::PermanentFlags {
-            flags: Flags::default(),
-            keywords: &[],
-            more: false,
-        }
-    } else {
-        Code::PermanentFlags {
-            flags: all,
-            keywords: &keywords,
-            more: keywords.len() < crate::limits::KEYWORDS,
-        }
-    };
+    response::flags(version.keywords.iter().map(|name| &**name), out);
     response::exists(view.exists(), out);
     if view.tells_recent() {
         response::recent(view.recent(), out);
     }
-    let mut ok = |code: Code<'_>, text: &str| response::status(None, Condition::Ok, Some(&code), text, out);
     if let Some(first) = view.first_unseen().filter(|_| view.tells_recent()) {
-        ok(Code::Unseen(first), "First unseen message");
+        write_ok(&Code::Unseen(first), "First unseen message", out);
     }
-    ok(permanent, "Flags that are kept");
-    ok(Code::UidNext(version.uid_next.0), "Next UID");
-    ok(Code::UidValidity(version.uid_validity), "UIDs are valid");
+    view.write_permanent_flags(out);
+    write_ok(&Code::UidNext(version.uid_next.0), "Next UID", out);
+    write_ok(&Code::UidValidity(version.uid_validity), "UIDs are valid", out);
+}
+
+fn write_ok(code: &Code<'_>, text: &str, out: &mut Vec<u8>) {
+    response::status(None, Condition::Ok, Some(code), text, out);
 }

@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use super::View;
-use crate::imap::response;
-use crate::store::Uid;
+use crate::imap::flag;
+use crate::imap::response::{self, Code, Condition};
+use crate::limits;
+use crate::store::{Flags, Uid};
 
 /// Untagged responses that are owed. The view must not be changed before they are written.
 #[derive(Debug, Default)]
@@ -46,6 +48,9 @@ impl Report {
         }
         if core::mem::take(&mut self.keywords) {
             response::flags(view.version().keywords.iter().map(|name| &**name), out);
+            if !view.takes_keywords() {
+                view.write_permanent_flags(out); // RFC 9051 §7.1: without `\*` from now on
+            }
             return true;
         }
         let flagged = self.written - self.expunged.len();
@@ -59,6 +64,29 @@ impl Report {
 }
 
 impl View {
+    /// Whether the mailbox has room for another keyword.
+    fn takes_keywords(&self) -> bool {
+        self.version().keywords.len() < limits::KEYWORDS
+    }
+
+    /// Writes `* OK [PERMANENTFLAGS (…)]`.
+    pub fn write_permanent_flags(&self, out: &mut Vec<u8>) {
+        let keywords: Vec<&str> = self.version().keywords.iter().map(|name| &**name).collect();
+        let permanent = match self.read_only() {
+            true => Code::PermanentFlags {
+                flags: Flags::default(),
+                keywords: &[],
+                more: false,
+            },
+            false => Code::PermanentFlags {
+                flags: flag::SYSTEM.iter().fold(Flags::default(), |all, (flag, _)| all.with(*flag)),
+                keywords: &keywords,
+                more: self.takes_keywords(),
+            },
+        };
+        response::status(None, Condition::Ok, Some(&permanent), "Flags that are kept", out);
+    }
+
     /// Writes `* n FETCH (FLAGS (…))`, with the UID if asked, if there is such a message.
     pub fn write_flags(&self, uid: Uid, with_uid: bool, out: &mut Vec<u8>) {
         let Some(row) = self.row(uid) else { return };
