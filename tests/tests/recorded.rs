@@ -1,5 +1,6 @@
 //! Recordings of whole servers' sessions in the simulation: they replay byte for byte (law 10), and every edit is found where it is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -111,7 +112,7 @@ async fn nonsense(client: &SimEnv, ip: IpAddr) {
 }
 
 fn replayed(name: &str, recording: &[u8]) -> Replayed {
-    trace::replay_any(recording).unwrap_or_else(|error| panic!("{name}: {error}"))
+    trace::replay_any(recording, &Cell::new(0)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn another_program_differs_at_its_first_other_output() {
         if header.kind != Kind::SmtpServer {
             continue;
         }
-        let replayed = trace::replay::<Altered>(recording).expect("a recording of this kind");
+        let replayed = trace::replay::<Altered>(recording, &Cell::new(0)).expect("a recording of this kind");
         let Some(difference) = replayed.difference else { continue };
         let Found::Output { input, now } = &difference.found else {
             panic!("{name}: {difference}");

@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod owner;
 mod queue;
+mod replay;
 mod secret;
 mod serve;
 mod systemd;
@@ -58,6 +59,8 @@ enum Command {
     Queue(queue::QueueArguments),
     /// Print the DNS records that a domain publishes
     Dns(dns::DnsArguments),
+    /// Replay recorded sessions and say whether every byte is the same
+    Replay(replay::Replay),
 }
 
 /// Which configuration file.
@@ -112,12 +115,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alias(alias) => alias.run(),
         Command::Queue(queue) => queue.run(),
         Command::Dns(dns) => dns.run(),
+        Command::Replay(replay) => replay.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            // Standard error may be closed; the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            if !failure.text.is_empty() {
+                // Standard error may be closed; the exit code still tells.
+                let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            }
             failure.exit.into()
         }
     }

@@ -52,6 +52,7 @@ impl scram::Server {
 mod tests {
     use super::*;
     use crate::sasl::{Mechanism, ScramSalt, Step};
+    use alloc::format;
     use proptest::prelude::*;
 
     /// Steps are the same, secrets apart.

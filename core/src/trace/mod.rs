@@ -21,6 +21,7 @@ pub mod file;
 pub mod marks;
 pub mod player;
 pub mod recorder;
+pub mod show;
 #[cfg(test)]
 mod tests;
 
@@ -73,8 +74,12 @@ pub struct Said {
     pub refused: bool,
 }
 
+/// What can be recorded, and shown to a person.
+pub trait Shown: Record + core::fmt::Debug {}
+impl<T: Record + core::fmt::Debug> Shown for T {}
+
 /// A machine that can be recorded and replayed.
-pub trait Recordable: Machine<Ask: Record + core::fmt::Debug, Value: Record, Notice: Record> + Sized {
+pub trait Recordable: Machine<Ask: Shown, Value: Shown, Notice: Shown> + Sized {
     /// Everything that its `new` takes.
     type New: Record;
     /// Which machine it is.

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use super::check::{Check, Outputs};
 use super::file::{Ending, Entry, Frame, Stored, Trace};
@@ -201,15 +202,15 @@ impl<M: Recordable> Player<M> {
     }
 }
 
-/// Replays a file of any machine.
+/// Replays a file of any machine; `at` follows the entry that is being replayed, for a caller that survives a panic.
 ///
 /// # Errors
 /// The header cannot be read.
-pub fn replay_any(file: &[u8]) -> Result<Replayed, Malformed> {
+pub fn replay_any(file: &[u8], at: &Cell<u64>) -> Result<Replayed, Malformed> {
     match Trace::open(file)?.header.kind {
-        Kind::SmtpServer => replay::<crate::smtp::server::Session>(file),
-        Kind::SmtpClient => replay::<crate::smtp::client::Session>(file),
-        Kind::ImapServer => replay::<crate::imap::server::Session>(file),
+        Kind::SmtpServer => replay::<crate::smtp::server::Session>(file, at),
+        Kind::SmtpClient => replay::<crate::smtp::client::Session>(file, at),
+        Kind::ImapServer => replay::<crate::imap::server::Session>(file, at),
     }
 }
 
@@ -217,21 +218,21 @@ pub fn replay_any(file: &[u8]) -> Result<Replayed, Malformed> {
 ///
 /// # Errors
 /// The header cannot be read, or is of another machine.
-pub fn replay<M: Recordable>(file: &[u8]) -> Result<Replayed, Malformed> {
-    let mut replayed = attempt::<M>(file, None)?;
-    let at = replayed.difference.as_ref().map(|difference| difference.entry);
+pub fn replay<M: Recordable>(file: &[u8], at: &Cell<u64>) -> Result<Replayed, Malformed> {
+    let mut replayed = attempt::<M>(file, None, at)?;
+    let differs = replayed.difference.as_ref().map(|difference| difference.entry);
     if let Some(Difference {
         found: Found::Output { .. },
         ..
     }) = &replayed.difference
     {
         // Only now it is known whose words are of interest.
-        replayed = attempt::<M>(file, at)?;
+        replayed = attempt::<M>(file, differs, at)?;
     }
     Ok(replayed)
 }
 
-fn attempt<M: Recordable>(file: &[u8], listen: Option<u64>) -> Result<Replayed, Malformed> {
+fn attempt<M: Recordable>(file: &[u8], listen: Option<u64>, at: &Cell<u64>) -> Result<Replayed, Malformed> {
     let mut trace = Trace::open(file)?;
     let mut player = Player::<M>::begin(&trace.header.new, false)?;
     let mut replayed = Replayed {
@@ -262,6 +263,7 @@ fn attempt<M: Recordable>(file: &[u8], listen: Option<u64>) -> Result<Replayed, 
                 return Ok(replayed);
             }
             Some(Frame::Entry(payload)) => {
+                at.set(replayed.entries);
                 if !replayed.entry(&mut player, payload, listen) {
                     return Ok(replayed);
                 }
