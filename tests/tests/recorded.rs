@@ -285,3 +285,18 @@ impl Recordable for Altered {
         smtp::Session::open(ask)
     }
 }
+
+#[test]
+fn capsules_take_the_same_path_without_the_texts() {
+    for (name, recording) in sessions(4) {
+        let capsule = trace::capsule::capsule_any(&recording, [7; 32]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (before, after) = (replayed(&name, &recording), replayed(&name, &capsule));
+        assert_eq!(after.difference, None, "{name}");
+        assert_eq!((before.entries, before.ending), (after.entries, after.ending), "{name}");
+        for word in ["alice", "alic", "bob@", "a word", "and text", ".dot", "two.test", "more mail"] {
+            assert!(!memmem(&capsule, word.as_bytes()), "{name} has {word}");
+        }
+        let again = trace::capsule::capsule_any(&recording, [7; 32]).expect("again");
+        assert_eq!(capsule, again, "{name}: by one key the same");
+    }
+}

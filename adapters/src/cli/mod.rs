@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod alias;
+mod capsule;
 mod certificate;
 mod check;
 mod demo;
@@ -61,6 +62,8 @@ enum Command {
     Dns(dns::DnsArguments),
     /// Replay recorded sessions and say whether every byte is the same
     Replay(replay::Replay),
+    /// Make copies of recordings without names and texts, to attach to a bug report
+    Capsule(capsule::Capsule),
 }
 
 /// Which configuration file.
@@ -116,6 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Queue(queue) => queue.run(),
         Command::Dns(dns) => dns.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Capsule(capsule) => capsule.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

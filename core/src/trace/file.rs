@@ -234,7 +234,15 @@ impl<V: Record, N: Record> Entry<V, N> {
     /// # Errors
     /// It is none of ours.
     pub fn read(payload: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let mut from = Reader::new(payload);
+        Entry::read_from(Reader::new(payload))
+    }
+
+    /// The same with a reader of one's own.
+    ///
+    /// # Errors
+    /// It is none of ours.
+    pub fn read_from(mut from: Reader<'_>) -> Result<(Self, &[u8]), Malformed> {
+        let payload = from.rest();
         let now = Now::decode(&mut from)?;
         let input = Stored::decode(&mut from)?;
         let covered = &payload[..payload.len() - from.rest().len()];

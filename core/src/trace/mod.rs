@@ -16,14 +16,17 @@
 //! **Big answers** are recorded whole: a mailbox version at each SELECT and each pull. [`crate::limits::TRACE_SESSION`] bounds a
 //! recording; one that grows beyond ends with a mark and replays up to there.
 
+pub mod capsule;
 pub mod check;
 pub mod file;
 pub mod marks;
 pub mod player;
 pub mod recorder;
+pub mod redact;
 pub mod show;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use alloc::string::String;
 use alloc::vec::Vec;
