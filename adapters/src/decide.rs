@@ -19,11 +19,20 @@ pub trait FactSource: Sync {
 /// Decides. When the rounds, the facts or the time run out, every question that is still open is answered with a temporary
 /// failure, so that the decision itself says what that means.
 pub async fn decide<E: Env, T>(env: &E, source: &impl FactSource, decision: impl Fn(&Facts) -> Decision<T>) -> Option<T> {
+    decide_with_facts(env, source, decision).await.0
+}
+
+/// Decides as [`decide`], and gives all that was found out for it.
+pub async fn decide_with_facts<E: Env, T>(
+    env: &E,
+    source: &impl FactSource,
+    decision: impl Fn(&Facts) -> Decision<T>,
+) -> (Option<T>, Facts) {
     let until = env.now().instant.after(limits::DECISION_TIME);
     let mut facts = Facts::new();
     for round in 0..limits::DECISION_ROUNDS {
         let questions = match decision(&facts) {
-            Decision::Known(verdict) => return Some(verdict),
+            Decision::Known(verdict) => return (Some(verdict), facts),
             Decision::Needs(questions) => questions,
         };
         let room = facts.len() + questions.len() <= limits::DECISION_FACTS && round + 1 < limits::DECISION_ROUNDS;
@@ -48,8 +57,8 @@ pub async fn decide<E: Env, T>(env: &E, source: &impl FactSource, decision: impl
         }
     }
     match decision(&facts) {
-        Decision::Known(verdict) => Some(verdict),
-        Decision::Needs(_) => None,
+        Decision::Known(verdict) => (Some(verdict), facts),
+        Decision::Needs(_) => (None, facts),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod control;
 pub mod decide;
 pub mod drive;
 pub mod env;
+pub mod explain;
 pub mod facts;
 pub mod hosts;
 pub mod http;

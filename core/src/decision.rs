@@ -16,6 +16,8 @@ use core::net::IpAddr;
 
 use crate::record::{Malformed, Reader, Record};
 
+mod words;
+
 use crate::address::{Domain, Mailbox};
 use crate::store::AccountId;
 

@@ -3,10 +3,12 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pillarbox::env::Env;
 use pillarbox_core::bytes::base64;
+use pillarbox_core::limits;
 use pillarbox_core::machine::{Input, Machine, Output, SlotId, Wait};
 use pillarbox_core::record::{Reader, Record};
 use pillarbox_core::smtp::server as smtp;
@@ -16,6 +18,7 @@ use pillarbox_tests::client::imap::Imap;
 use pillarbox_tests::client::smtp::Smtp;
 use pillarbox_tests::recording::{file, frames, recordings};
 use pillarbox_tests::rng::Rng;
+use pillarbox_tests::script;
 use pillarbox_tests::sim::dns::Zone;
 use pillarbox_tests::sim::server::{self, PASSWORD};
 use pillarbox_tests::sim::{SimEnv, World};
@@ -299,4 +302,40 @@ fn capsules_take_the_same_path_without_the_texts() {
         let again = trace::capsule::capsule_any(&recording, [7; 32]).expect("again");
         assert_eq!(capsule, again, "{name}: by one key the same");
     }
+}
+
+/// A recorded SMTP session becomes a script, which plays at every split.
+#[test]
+fn recordings_become_scripts() {
+    let mut played = 0;
+    for (name, recording) in sessions(5) {
+        if !name.ends_with("-smtp.trace") {
+            assert!(trace::script::script_any(&recording).is_err(), "{name}");
+            continue;
+        }
+        let text = trace::script::script_any(&recording).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let plays = script::play_at_every_split(&name, &text, &make).unwrap_or_else(|error| panic!("{error}\n\n{text}"));
+        played += usize::from(plays > 10);
+    }
+    assert!(played >= 3, "{played}");
+}
+
+/// As `scripts_smtp.rs` makes it.
+fn make(now: Now, script: &script::Settings) -> smtp::Session {
+    let settings = smtp::ask::Settings {
+        hostname: "mx.one.test".into(),
+        submission: script.has("submission"),
+        starttls: !script.has("tls") && !script.has("plain"),
+        plaintext_auth: script.has("plaintext_auth"),
+        scram: script.has("scram"),
+        message_max: script
+            .value("max")
+            .map_or(limits::MESSAGE, |max| max.parse().expect("a number")),
+    };
+    let peer = smtp::ask::Peer {
+        ip: [192, 0, 2, 7].into(),
+        port: 49_152,
+    };
+    assert!(!script.has("tls"), "no such session is recorded here");
+    smtp::Session::new(Arc::new(settings), peer, None, 1, [7; 16], now)
 }

@@ -196,22 +196,22 @@ impl<E: Env> Accounts<E> {
             None => (None, nobody),
         }
     }
+}
 
-    fn answer(&self, question: &Question) -> FactAnswer {
-        let (names, table) = self.current();
-        let known = match question {
-            Question::OurDomain(domain) => table::is_ours(&names, domain).then_some(Known::Yes),
-            Question::LocalAddress(mailbox) => {
-                let targets = table.resolve(&names, mailbox);
-                (!targets.is_empty()).then_some(Known::Targets(targets))
-            }
-            Question::Owns(account, mailbox) => table.owns(&names, *account, mailbox).then_some(Known::Yes),
-            Question::OurAddress(ip) => names.literals.contains(ip).then_some(Known::Yes),
-            // Names of others are the resolver's.
-            Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => return FactAnswer::Failed(Failure::Temporary),
-        };
-        known.map_or(FactAnswer::Absent, FactAnswer::Known)
-    }
+/// What names and accounts say of a question about us.
+pub fn answer(names: &Names, table: &Table, question: &Question) -> FactAnswer {
+    let known = match question {
+        Question::OurDomain(domain) => table::is_ours(names, domain).then_some(Known::Yes),
+        Question::LocalAddress(mailbox) => {
+            let targets = table.resolve(names, mailbox);
+            (!targets.is_empty()).then_some(Known::Targets(targets))
+        }
+        Question::Owns(account, mailbox) => table.owns(names, *account, mailbox).then_some(Known::Yes),
+        Question::OurAddress(ip) => names.literals.contains(ip).then_some(Known::Yes),
+        // Names of others are the resolver's.
+        Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => return FactAnswer::Failed(Failure::Temporary),
+    };
+    known.map_or(FactAnswer::Absent, FactAnswer::Known)
 }
 
 fn login_of(account: &Account) -> Login {
@@ -223,7 +223,8 @@ fn login_of(account: &Account) -> Login {
 
 impl<E: Env> FactSource for Accounts<E> {
     async fn fact(&self, question: &Question) -> Fact {
-        Fact::local(self.answer(question))
+        let (names, table) = self.current();
+        Fact::local(answer(&names, &table, question))
     }
 }
 

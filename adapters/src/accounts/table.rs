@@ -86,7 +86,7 @@ impl Table {
 
     /// The active account of a login name: the full address in any case, an alias that leads to it alone, or the bare local part
     /// when there is one domain.
-    pub(super) fn login(&self, names: &Names, login: &str) -> Option<&Account> {
+    pub fn login(&self, names: &Names, login: &str) -> Option<&Account> {
         let (local, domain) = login_address(names, login)?;
         let account = self.find(&local, &domain).or_else(|| self.sole(&local, &domain));
         account.filter(|account| account.active)

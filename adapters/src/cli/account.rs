@@ -194,7 +194,7 @@ impl<T> Change<T> {
 }
 
 /// The data directory, which a running server may have.
-fn environment(config: &Config) -> Result<OsEnv, Failure> {
+pub(super) fn environment(config: &Config) -> Result<OsEnv, Failure> {
     OsEnv::beside(&config.data_dir).map_err(|error| Failure::new(Exit::Unavailable, format!("{error} (data_dir)")))
 }
 

@@ -14,6 +14,7 @@ mod certificate;
 mod check;
 mod demo;
 mod dns;
+mod explain;
 mod load;
 mod log;
 mod owner;
@@ -39,6 +40,7 @@ Begin here:
   pillarbox account add alice@example.org           an account
   pillarbox alias add team@example.org alice@example.org bob@example.org
   pillarbox dns records example.org                 what to publish in DNS
+  pillarbox explain --from alice@example.org --to bob@elsewhere.test    what would become of a message, and why
   pillarbox serve                                   the server
 
 The configuration is pillarbox.toml in the working directory, else /etc/pillarbox/pillarbox.toml, or what -c names.
@@ -64,6 +66,8 @@ enum Command {
     Replay(replay::Replay),
     /// Make copies of recordings without names and texts, to attach to a bug report
     Capsule(capsule::Capsule),
+    /// Show what would become of a message, and why
+    Explain(explain::ExplainArguments),
 }
 
 /// Which configuration file.
@@ -120,6 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Dns(dns) => dns.run(),
         Command::Replay(replay) => replay.run(),
         Command::Capsule(capsule) => capsule.run(),
+        Command::Explain(explain) => explain.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use pillarbox_core::message::date::format_rfc5322;
-use pillarbox_core::trace::{Difference, Ending, Found, Replayed, Trace, replay_any, show};
+use pillarbox_core::trace::{Difference, Ending, Found, Replayed, Trace, replay_any, script, show};
 
 use super::check::print;
 use super::{Exit, Failure};
@@ -24,6 +24,7 @@ use crate::trace::{PROGRAM, SUFFIX};
 Examples:
   pillarbox replay /var/lib/pillarbox/records                  all of them
   pillarbox replay --show records/1764003312123-000042-smtp.trace
+  pillarbox replay --script records/1764003312123-000042-smtp.trace > tests/scripts/smtp/found.txt
 
 A recording holds mail: before you attach one to a bug report, make a `pillarbox capsule` of it.
 Exit codes: 0 all the same, 65 one differs or cannot be read.")]
@@ -32,8 +33,11 @@ pub(super) struct Replay {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Show the session as a dialogue
-    #[arg(long)]
+    #[arg(long, conflicts_with = "script")]
     show: bool,
+    /// Print an SMTP session as a test script (tests/scripts/smtp in the source)
+    #[arg(long)]
+    script: bool,
 }
 
 impl Replay {
@@ -41,6 +45,9 @@ impl Replay {
         let files = recordings(&self.files)?;
         if self.show {
             return files.iter().try_for_each(|path| print_dialogue(path));
+        }
+        if self.script {
+            return files.iter().try_for_each(|path| print_script(path));
         }
         let mut differ = 0;
         // A machine that panics is a finding like any other.
@@ -162,6 +169,12 @@ fn dialogue(bytes: &[u8], entry: u64) -> String {
     let _ = catch_unwind(AssertUnwindSafe(|| show::show_any(bytes, entry, &mut keep)));
     let lines: String = last.into_iter().collect();
     format!("  the session up to there:\n{lines}")
+}
+
+fn print_script(path: &Path) -> Result<(), Failure> {
+    let script = script::script_any(&read(path)?);
+    let script = script.map_err(|why| Failure::new(Exit::BadData, format!("{}: {why}", path.display())))?;
+    print(&script)
 }
 
 fn print_dialogue(path: &Path) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ pub mod marks;
 pub mod player;
 pub mod recorder;
 pub mod redact;
+pub mod script;
 pub mod show;
 #[cfg(test)]
 mod tests;

@@ -122,10 +122,10 @@ impl Redactor {
                 at += 1;
                 continue;
             }
-            let before = at.checked_sub(1).map(|before| bytes[before]);
             let (mut from, end) = (at, at + len);
-            // The octet that xtext (RFC 3461 §4) or a quoted-printable text has here.
-            if matches!(before, Some(b'+' | b'=')) && len >= 2 && bytes[at..at + 2].iter().all(is_upper_hex) {
+            // The octet that xtext (RFC 3461 §4) or a quoted-printable text (RFC 2045 §6.7) has here.
+            let escapes = at > 0 && bytes[at - 1] == if numbers { b'+' } else { b'=' };
+            if escapes && len >= 2 && bytes[at..at + 2].iter().all(is_upper_hex) {
                 if !numbers {
                     self.hex(&mut bytes[at..at + 2], true);
                 }

@@ -84,7 +84,7 @@ Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun
 no not is are the a an of for in on to at by or and such here there user mailbox address domain sender recipient message server unknown
 refused denied relay relaying access too large long many full quota exceeded try again later busy disk stops closing login logged password
 wrong must may take taken mail from account own owns its this that it was were be been rcpt reply connection lost failed failure timeout
-waiting handshake nobody send sending setting has have without with what which only ours your"
+waiting handshake nobody send sending setting has have without with what which only ours your RFC"
 }
 
 #[cfg(test)]

@@ -43,6 +43,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Smtp<S> {
         self.expect(code).await
     }
 
+    /// A command and the last line of whatever its reply is.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub async fn any(&mut self, line: &str) -> Result<String> {
+        self.0.send(format!("{line}\r\n").as_bytes()).await?;
+        loop {
+            let line = self.0.line().await?;
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Ok(line);
+            }
+        }
+    }
+
     /// The last line of the next reply.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub fn start(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str]) {
     start_with(nodes, ip, domain, users, "");
 }
 
-/// The same with more of a configuration.
+/// The same with more settings, which follow those of the domain and its listeners.
 pub fn start_with(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str) {
     let text = config_text(domain, users[0]) + more;
     let addresses: Vec<String> = users.iter().map(|user| format!("{user}@{domain}")).collect();
@@ -64,7 +64,8 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
     })
 }
 
-fn config_text(domain: &str, postmaster: &str) -> String {
+/// What such a server is configured with.
+pub fn config_text(domain: &str, postmaster: &str) -> String {
     let listener = |(protocol, port): (&str, u16)| {
         format!("[[listener]]\nprotocol = \"{protocol}\"\naddress = \"0.0.0.0:{port}\"\nplaintext_auth = [\"10.0.0.0/8\"]\n")
     };

@@ -5,6 +5,7 @@ mod alias;
 mod config;
 mod demo;
 mod dns;
+mod explain;
 mod help;
 mod serve;
 

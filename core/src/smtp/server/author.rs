@@ -9,7 +9,7 @@ use crate::message::header::fields;
 
 /// The addresses in From, and the one in Sender. `None` when a field stands twice, or holds what is no address: readers would
 /// disagree about who wrote the message (S14).
-pub(super) fn authors(block: &[u8]) -> Option<(Vec<Mailbox>, Option<Mailbox>)> {
+pub fn authors(block: &[u8]) -> Option<(Vec<Mailbox>, Option<Mailbox>)> {
     let (mut from, mut sender) = (None, None);
     for field in fields(block) {
         let place = if field.is("From") {

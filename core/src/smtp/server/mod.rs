@@ -16,7 +16,7 @@
 
 pub mod ask;
 mod auth;
-mod author;
+pub mod author;
 mod commit;
 mod data;
 mod envelope;
