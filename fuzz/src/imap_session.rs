@@ -362,7 +362,7 @@ impl<'a> Host<'a> {
                 1 => ProofVerdict::Denied,
                 _ => ProofVerdict::Granted {
                     login: self.login(login),
-                    signature: [3; 32],
+                    signature: pillarbox_core::sasl::Proof([3; 32]),
                 },
             }),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(refused.map_or_else(|| Ok(mailboxes()), Err))),

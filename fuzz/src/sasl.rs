@@ -67,7 +67,7 @@ pub fn sasl_exchange(bytes: &[u8]) {
                 let (signed, written) = text.rsplit_once(",p=").expect("a proof");
                 assert!(message.ends_with(&format!(",{signed}")) && message.starts_with("n="));
                 assert!(signed.split(',').nth(1) == Some(&*format!("r={nonce}")), "the nonces of both");
-                assert_eq!(base64::decode(written.as_bytes()).as_deref(), Some(&proof[..]));
+                assert_eq!(base64::decode(written.as_bytes()).as_deref(), Some(&proof.0[..]));
                 planted!(message.contains(",x=") && said[0].starts_with(b"y,a="));
                 if steer & 8 != 0 {
                     exchange.proved(ProofVerdict::Denied)
@@ -79,7 +79,7 @@ pub fn sasl_exchange(bytes: &[u8]) {
                     granted = Some(login.clone());
                     exchange.proved(ProofVerdict::Granted {
                         login,
-                        signature: [3; 32],
+                        signature: pillarbox_core::sasl::Proof([3; 32]),
                     })
                 }
             }

@@ -274,7 +274,7 @@ impl<'a> Host<'a> {
                     self.logged_in = true;
                     ProofVerdict::Granted {
                         login: login(1),
-                        signature: [3; 32],
+                        signature: pillarbox_core::sasl::Proof([3; 32]),
                     }
                 }
             }),

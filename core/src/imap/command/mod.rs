@@ -44,6 +44,17 @@ pub fn parse_with(framed: &Framed<'_>, names: Names) -> Result<(Tag, Command), B
     }
 }
 
+/// Where the password of a LOGIN begins, in its text; `None`: it is none.
+pub(in crate::imap) fn login_password_at(framed: &Framed<'_>) -> Option<usize> {
+    let mut cursor = Cursor::new(framed);
+    cursor.tag().ok()?;
+    cursor.space().ok()?;
+    if cursor.keyword() != b"LOGIN" {
+        return None;
+    }
+    session::login_password_at(&mut cursor).ok()
+}
+
 /// The tag in front of a command that is not worth parsing: a whole tag with its space.
 pub fn tag_of(text: &[u8]) -> Option<Tag> {
     let mut cursor = Cursor::new(&Framed { text, literals: &[] });
