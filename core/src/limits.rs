@@ -423,3 +423,9 @@ pub const CONNECTIONS_PER_NETWORK: usize = 256;
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How long a proxy may take to name its peer.
 pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Octets of one session's recording; beyond, the recording ends and the session goes on.
+pub const TRACE_SESSION: usize = 16 * 1024 * 1024;
+/// Octets of recordings that wait for the disk; beyond, recordings end and sessions go on.
+pub const TRACE_QUEUED: u64 = 64 * 1024 * 1024;
+/// Recordings that are kept, whatever their size.
+pub const TRACES: usize = 20_000;

@@ -15,6 +15,9 @@ pub fn smtp_command(line: &[u8]) {
     other[..verb].make_ascii_lowercase();
     assert_eq!(parse(&other), parsed);
     let Ok(command) = parsed else { return };
+    planted!(
+        matches!(&command, Command::Rcpt { parameters, .. } if parameters.notify == Some(Notify::DELAY) && parameters.original.is_some())
+    );
     let written = write(&command);
     assert_eq!(
         parse(&written).as_ref(),
@@ -71,8 +74,16 @@ fn of_mail(parameters: &MailParameters) -> String {
 fn of_rcpt(parameters: &RcptParameters) -> String {
     let mut text = String::new();
     if let Some(notify) = parameters.notify {
-        let wanted = [(Notify::SUCCESS, "SUCCESS"), (Notify::FAILURE, "FAILURE"), (Notify::DELAY, "DELAY")];
-        let words: Vec<&str> = wanted.iter().filter(|(one, _)| notify.contains(*one)).map(|(_, word)| *word).collect();
+        let wanted = [
+            (Notify::SUCCESS, "SUCCESS"),
+            (Notify::FAILURE, "FAILURE"),
+            (Notify::DELAY, "DELAY"),
+        ];
+        let words: Vec<&str> = wanted
+            .iter()
+            .filter(|(one, _)| notify.contains(*one))
+            .map(|(_, word)| *word)
+            .collect();
         let value = if words.is_empty() { "NEVER".into() } else { words.join(",") };
         text.push_str(&format!(" NOTIFY={value}"));
     }
@@ -85,7 +96,10 @@ fn of_rcpt(parameters: &RcptParameters) -> String {
 /// The shortest xtext of a value (RFC 3461 §4).
 fn xtext(value: &str) -> String {
     let hex = |c: char| matches!(c, ' ' | '+' | '=');
-    value.chars().map(|c| if hex(c) { format!("+{:02X}", u32::from(c)) } else { c.into() }).collect()
+    value
+        .chars()
+        .map(|c| if hex(c) { format!("+{:02X}", u32::from(c)) } else { c.into() })
+        .collect()
 }
 
 /// What a decoder made of the bytes: body, a bare CR or LF, a NUL, octets behind the end; `None`: no end has come.
@@ -100,6 +114,7 @@ pub fn smtp_data(bytes: &[u8]) {
     match (whole, naive(sent)) {
         (None, None) => {}
         (Some((body, bare, nul, behind)), Some((naive_body, naive_bare, naive_nul, naive_behind))) => {
+            planted!(!bare && nul && behind > 2 && body.len() > 20);
             assert_eq!((bare, nul, behind), (naive_bare, naive_nul, naive_behind));
             if !bare {
                 assert_eq!(body, naive_body); // a message with a bare CR or LF is refused, whatever its body is

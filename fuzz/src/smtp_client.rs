@@ -29,6 +29,7 @@ pub fn smtp_client(bytes: &[u8]) {
     }
     host.hang_up();
     assert_eq!(host.reported, (0..host.handed).collect::<Vec<u64>>());
+    planted!(host.relayed == 2 && host.reported.len() == 3);
     assert_eq!(host.unusable, usize::from(!host.asked));
     let ends = host.sent.windows(5).filter(|window| window == b"\r\n.\r\n").count();
     assert!(ends as u64 <= host.handed, "{}", String::from_utf8_lossy(&host.sent));

@@ -173,6 +173,7 @@ fn outbound(env: &SimEnv) -> Outbound<SimEnv> {
         hostname: "mx.one.test".into(),
         sources: Vec::new(),
         login: None,
+        records: None,
     }
 }
 

@@ -214,7 +214,8 @@ async fn replace(disk: &impl Disk, new: DiskPath, file: DiskPath, bytes: Vec<u8>
     Ok(())
 }
 
-fn encode(register: &Register) -> String {
+/// The file's text.
+pub fn encode(register: &Register) -> String {
     let mut text = format!("{FIRST_LINE}\n");
     for account in &register.accounts {
         let state = if account.active { "active" } else { "disabled" };
@@ -230,7 +231,11 @@ fn encode(register: &Register) -> String {
     text
 }
 
-fn parse(bytes: &[u8]) -> Result<Register, AccountsError> {
+/// Reads the file's text.
+///
+/// # Errors
+/// The first line that is not of this version.
+pub fn parse(bytes: &[u8]) -> Result<Register, AccountsError> {
     let wrong = |line: usize, what: &'static str| AccountsError::Line { line, what };
     let text = std::str::from_utf8(bytes).map_err(|_| wrong(1, "not UTF-8"))?;
     let mut lines = text.lines().enumerate();

@@ -60,7 +60,7 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 message,
                 proof,
                 then,
-            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof.0))),
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
                 let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {

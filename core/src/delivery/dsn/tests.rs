@@ -75,7 +75,7 @@ fn report(message: &Enqueue, order: &ReportOrder, original: &[u8]) -> Written {
 }
 
 #[test]
-fn who_is_told_what() {
+fn s15_who_is_told_what() {
     let every = [
         Action::Failed,
         Action::Delayed,
@@ -238,7 +238,7 @@ fn eight_bits_and_utf8_are_declared() {
 
 /// As many recipients as one record takes, each with the longest words: still a small message.
 #[test]
-fn the_largest_report_is_inline() {
+fn s17_the_largest_report_is_inline() {
     let mut message = entered("alice@one.test", Notify(7));
     message.recipients = (0..limits::CLIENT_RECIPIENTS)
         .map(|number| QueuedRecipient {

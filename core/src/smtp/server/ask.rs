@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::address::ReversePath;
 use crate::machine::Slot;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict};
-use crate::sasl::{ProofVerdict, ScramSalt};
+use crate::sasl::{Proof, ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::store::AccountId;
 use crate::store::queue::{QueuedRecipient, Wishes};
@@ -43,7 +43,7 @@ pub enum Ask {
         /// What was signed.
         message: String,
         /// The proof.
-        proof: [u8; 32],
+        proof: Proof,
         /// For the verdict.
         then: Slot<ProofVerdict>,
     },

@@ -1,5 +1,6 @@
 //! MAIL and RCPT.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::ask::Ask;
@@ -22,6 +23,8 @@ pub(super) struct Envelope {
     pub(super) copies: Vec<(Option<AccountId>, QueuedRecipient)>,
     /// Recipients of which the sender is told that the message was delivered here, or expanded.
     pub(super) told: Vec<QueuedRecipient>,
+    /// For whom they are: each new one is looked for among many.
+    known: BTreeSet<(Option<AccountId>, Mailbox)>,
     /// The recipients that were taken, as they were given: the first of them, and how many there are.
     pub(super) first: Option<ForwardPath>,
     pub(super) accepted: usize,
@@ -71,6 +74,7 @@ impl Session {
             },
             copies: Vec::new(),
             told: Vec::new(),
+            known: BTreeSet::new(),
             first: None,
             accepted: 0,
             asked: 0,
@@ -170,7 +174,7 @@ impl Envelope {
             Target::Local { account, address } => (Some(account), address),
             Target::Remote { address } => (None, address),
         };
-        if self.has(account, &address) {
+        if !self.known.insert((account, address.clone())) {
             return;
         }
         let recipient = QueuedRecipient {
@@ -179,10 +183,5 @@ impl Envelope {
             ..QueuedRecipient::of(address)
         };
         self.copies.push((account, recipient));
-    }
-
-    fn has(&self, account: Option<AccountId>, address: &Mailbox) -> bool {
-        let mut copies = self.copies.iter();
-        copies.any(|(known, recipient)| *known == account && recipient.address == *address)
     }
 }

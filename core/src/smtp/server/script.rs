@@ -194,7 +194,7 @@ fn proof_verdict(text: &str) -> Option<ProofVerdict> {
     match password_verdict(text)? {
         PasswordVerdict::Granted(login) => Some(ProofVerdict::Granted {
             login,
-            signature: [0; 32],
+            signature: crate::sasl::Proof([0; 32]),
         }),
         PasswordVerdict::Denied => Some(ProofVerdict::Denied),
         PasswordVerdict::Busy => None,
