@@ -79,6 +79,10 @@ impl Internet {
     }
 
     async fn try_submit(&self, from: &str, to: &[&str], subject: &str) -> io::Result<()> {
+        self.try_submit_bytes(from, to, &message(subject)).await
+    }
+
+    async fn try_submit_bytes(&self, from: &str, to: &[&str], message: &[u8]) -> io::Result<()> {
         let stream = server::connect(&self.client, SocketAddr::new(self.nodes[0], 587)).await;
         let mut smtp = Smtp::begin(stream).await?;
         let login = base64::encode(format!("\0alice@one.test\0{PASSWORD}").as_bytes());
@@ -91,7 +95,7 @@ impl Internet {
             smtp.command(rcpt.trim_end(), "250").await?;
         }
         smtp.command("DATA", "354").await?;
-        smtp.0.send(&stuffed(&message(subject))).await?;
+        smtp.0.send(&stuffed(message)).await?;
         smtp.expect("250").await?;
         // It has been taken, whatever becomes of the connection.
         drop(smtp.command("QUIT", "221").await);
@@ -101,6 +105,20 @@ impl Internet {
     /// The INBOX of a user, whole messages as text.
     async fn inbox(&self, address: &str) -> Vec<String> {
         self.mailbox(address, "INBOX").await
+    }
+
+    /// What FETCH says of a message.
+    async fn fetch(&self, address: &str, number: usize, what: &str) -> String {
+        let ip = if address.ends_with(ONE) {
+            self.nodes[0]
+        } else {
+            self.nodes[1]
+        };
+        let stream = server::connect(&self.client, SocketAddr::new(ip, 143)).await;
+        let mut imap = Imap::login(stream, address, PASSWORD).await.expect("a session");
+        imap.ok("EXAMINE INBOX").await.expect("a mailbox");
+        let fetched = imap.ok(&format!("FETCH {number} {what}")).await.expect("fetched");
+        fetched.iter().map(|response| response.text.as_str()).collect()
     }
 
     async fn mailbox(&self, address: &str, name: &str) -> Vec<String> {
@@ -278,6 +296,53 @@ fn success_is_reported_once_at_every_sync() {
         owed += u32::from(acknowledged);
     }
     assert!(lost > 0 && owed > 0, "crashes on both sides of the 250: {lost}, {owed}");
+}
+
+/// RFC 5321 §4.5.3.1.6: what a user hands in with a line over 998 octets is encoded before anybody gets it, held in memory or in a file; the
+/// content, the digest and the attachment are those of the message that is there.
+#[test]
+fn long_lines_are_encoded_before_anybody_gets_them() {
+    story(7, async |net: Internet| {
+        let long = "A paragraph that is a line = \u{e4} ".repeat(60);
+        for lines in [3, 400] {
+            let text = format!("{long}\r\n.short\r\n").repeat(lines);
+            let header = "From: <alice@one.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <1@one.test>\r\n";
+            let data = format!(
+                "{header}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; \
+                 charset=utf-8\r\n\r\n{text}\r\n--b\r\nContent-Type: application/x\r\nContent-Disposition: \
+                 attachment\r\n\r\n{text}\r\n--b--\r\n"
+            );
+            let to = ["bob@one.test", "carol@two.test"];
+            net.try_submit_bytes("alice@one.test", &to, data.as_bytes())
+                .await
+                .expect("taken");
+            net.pass(Duration::from_secs(60)).await;
+            for user in to {
+                let inbox = net.inbox(user).await;
+                let got = inbox.last().expect("a message");
+                assert!(got.lines().all(|line| line.len() <= 998), "{user}, {lines}");
+                let parsed = mail_parser::MessageParser::default().parse(got).expect("it parses");
+                assert_eq!(parsed.body_text(0).as_deref(), Some(text.as_str()), "{user}, {lines}");
+                let attachment = parsed.attachment(0).expect("an attachment").contents();
+                assert!(attachment == text.as_bytes(), "{user}, {lines}");
+                let sizes = net.fetch(user, inbox.len(), "(RFC822.SIZE BODYSTRUCTURE)").await;
+                assert!(sizes.contains(&format!("RFC822.SIZE {} ", got.len())), "{sizes}");
+                let encodings = ["\"quoted-printable\"", "\"base64\""];
+                assert!(encodings.iter().all(|encoding| sizes.contains(encoding)), "{sizes}");
+            }
+        }
+        let line = "x".repeat(998);
+        let data = format!("From: <alice@one.test>\r\nDate: x\r\nMessage-ID: <2@one.test>\r\n\r\n{line}\r\n");
+        let to = ["bob@one.test"];
+        net.try_submit_bytes("alice@one.test", &to, data.as_bytes())
+            .await
+            .expect("taken");
+        let inbox = net.inbox("bob@one.test").await;
+        assert!(
+            inbox.last().expect("a message").ends_with(&data),
+            "what need not be encoded is not"
+        );
+    });
 }
 
 /// What no route leads to fails at once, each with its rule.
