@@ -45,7 +45,8 @@ async fn revive(ctx: &Ctx, env: &SimEnv, server: usize) {
             inner.counters.fail_stops += 1;
             // A store that is made for the first time needs room.
             let no_room = filled > 0 && why.contains("the new store cannot be read: the disk is full");
-            if failed == inner.houses[server].failed && !no_room {
+            let panicked = why.contains("panicked");
+            if panicked || failed == inner.houses[server].failed && !no_room {
                 inner.model.breaks(format!(
                     "R6: server {server} ended itself with code {code}, and no disk had failed: {why}"
                 ));

@@ -1,7 +1,6 @@
 //! The servers of a world: how they start, and what can be asked of them from behind.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -264,7 +263,3 @@ pub fn account_ids() -> &'static BTreeMap<usize, AccountId> {
     })
 }
 
-/// A node's address as people read it.
-pub fn name_of(ip: IpAddr) -> String {
-    ip.to_string()
-}

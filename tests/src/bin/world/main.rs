@@ -1,7 +1,10 @@
 //! Runs worlds: see [`pillarbox_tests::world`].
 
+mod mutant;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +18,7 @@ use pillarbox_tests::world::{self, Failed};
 const HELP: &str = "\
 world [--seeds N] [--from N] [--jobs N]      runs seeds; the last line is `N passed, M failed`
 world --seed N [--transitions LIST] [--story]  runs one seed, with these transitions of it (0-3,7 or none), and shows what happened
+  --mutant FILE  puts the patch into a copy of the sources and runs worlds there, one of which must fail; may be given several times
   --first        stops at the first seed that fails
   --no-shrink    does not look for the fewest transitions of a seed that fails
 ";
@@ -29,6 +33,7 @@ struct Options {
     numbers: BTreeMap<String, u64>,
     transitions: Option<Vec<usize>>,
     switches: Vec<String>,
+    mutants: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -39,6 +44,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if !options.mutants.is_empty() {
+        return mutants(&options.mutants);
+    }
     // Panics are caught, and told with their seed.
     std::panic::set_hook(Box::new(|_| {}));
     match options.numbers.get("--seed") {
@@ -61,11 +69,34 @@ fn options() -> Result<Options, String> {
                 let numbers = arguments.next().as_deref().and_then(parse_list);
                 options.transitions = Some(numbers.ok_or("--transitions wants a list like 0-3,7")?);
             }
+            "--mutant" => options.mutants.push(arguments.next().ok_or("--mutant wants a file")?.into()),
             "--story" | "--first" | "--no-shrink" => options.switches.push(name),
             _ => return Err(format!("unknown: {name}")),
         }
     }
     Ok(options)
+}
+
+fn mutants(patches: &[PathBuf]) -> ExitCode {
+    let mut survived = 0;
+    for patch in patches {
+        let name = patch.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match mutant::play(patch) {
+            Ok(true) => println!("{name}: caught"),
+            Ok(false) => {
+                println!("{name}: NOT caught");
+                survived += 1;
+            }
+            Err(error) => {
+                println!("{name}: {error}");
+                survived += 1;
+            }
+        }
+    }
+    match survived {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 fn one(seed: u64, options: &Options) -> ExitCode {
