@@ -3,7 +3,7 @@
 use pillarbox_core::smtp::command::{Command, parse};
 use pillarbox_core::smtp::dot::{DotDecoder, DotEncoder};
 use pillarbox_core::smtp::parameter::{MailParameters, RcptParameters};
-use pillarbox_core::store::queue::Notify;
+use pillarbox_core::store::queue::{Notify, Ret};
 
 use crate::{pieces, steered};
 
@@ -60,8 +60,10 @@ fn of_mail(parameters: &MailParameters) -> String {
     if parameters.auth {
         text.push_str(" AUTH=<>");
     }
-    if let Some(full) = parameters.ret_full {
-        text.push_str(if full { " RET=FULL" } else { " RET=HDRS" });
+    match parameters.ret {
+        Some(Ret::Full) => text.push_str(" RET=FULL"),
+        Some(Ret::Headers) => text.push_str(" RET=HDRS"),
+        None => {}
     }
     if let Some(id) = &parameters.envelope_id {
         text.push_str(&format!(" ENVID={}", xtext(id)));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mail from one Pillarbox to another over DNS and SMTP: sent by curl, swaks and Python through 465 and through 587 with STARTTLS, read by
 imaplib, curl and mbsync on the other side, byte-identical below the trace fields. Then one message to recipients of every fate, and the
-reports that its sender gets. Two server processes, a DNS responder, and servers with bad manners, all on loopback.
+reports that its sender gets; one whose successes are asked for, and theirs. Two server processes, a DNS responder, and servers with bad manners, all on loopback.
 Needs curl, swaks, mbsync (Debian: curl swaks isync)."""
 import email
 import email.policy
@@ -9,6 +9,7 @@ import glob
 import imaplib
 import json
 import os
+import smtplib
 import socketserver
 import ssl
 import threading
@@ -198,6 +199,53 @@ def recipients_of(report):
                 yield block["Final-Recipient"].split(";")[1].strip(), block
 
 
+def successes(here, there, refusing):
+    """RFC 3461: NOTIFY=SUCCESS for a mailbox here, an alias of several, and two servers without DSN; ENVID and ORCPT come back."""
+    here.cli("alias", "add", "friends@here.test", "bob@here.test", "alice@there.test")
+    refusing.replies["RCPT"] = ["250 2.1.5 OK"]
+    before = len(inbox(here, "alice", 0))
+    data = message("every success", "alice@here.test", "many@here.test")
+    with smtplib.SMTP_SSL(here.address, here.port["submissions"], context=insecure()) as smtp:
+        smtp.login("alice@here.test", PASSWORD)
+        smtp.ehlo()
+        check("DSN is offered to who has logged in", smtp.has_extn("dsn"))
+        smtp.mail("alice@here.test", ["RET=FULL", "ENVID=QQ+2B314159"])
+        for address, options in (
+            ("bob@here.test", ["NOTIFY=SUCCESS", "ORCPT=rfc822;Bob+2Bx@here.test"]),
+            ("friends@here.test", ["NOTIFY=SUCCESS,FAILURE"]),
+            ("bob@there.test", ["NOTIFY=SUCCESS,FAILURE"]),
+            ("x@refusing.test", ["NOTIFY=SUCCESS"]),
+            ("y@later.test", ["NOTIFY=FAILURE,DELAY"]),
+        ):
+            code, text = smtp.rcpt(address, options)
+            check(f"RCPT {address} is taken", code == 250, str(text))
+        code, text = smtp.data(data)
+        check("the message is taken", code == 250, str(text))
+    expected = {
+        "bob@here.test": "delivered",
+        "friends@here.test": "expanded",
+        "bob@there.test": "relayed",
+        "x@refusing.test": "relayed",
+    }
+    reported, end = {}, time.monotonic() + 30
+    while set(reported) != set(expected) and time.monotonic() < end:
+        time.sleep(0.2)
+        reports = inbox(here, "alice", 0)[before:]
+        reported = {address: fields for report in reports for address, fields in recipients_of(report)}
+    actions = {address: fields["Action"] for address, fields in reported.items()}
+    check("each success is reported as what it is, and nothing else", actions == expected, str(actions))
+    check("once", sum(len(list(recipients_of(report))) for report in reports) == len(expected), str(reports))
+    check("with a status of success", all(fields["Status"].startswith("2.") for fields in reported.values()))
+    original = reported["bob@here.test"]["Original-Recipient"]
+    check("ORCPT comes back", original.replace(" ", "") == "rfc822;Bob+x@here.test", original)
+    for report in reports:
+        parsed = email.message_from_bytes(report, policy=email.policy.default)
+        parts = parsed.get_payload()
+        check("a report of success has three parts", len(parts) == 3 and parsed.get_param("report-type") == "delivery-status")
+        check("ENVID comes back", parts[1].get_payload()[0]["Original-Envelope-Id"] == "QQ+314159", parts[1].as_string())
+        check("the header comes back, not the text", "every success" in parts[2].as_string() and parts[2].get_content_type() == "text/rfc822-headers")
+
+
 def across_a_kill(here, dns):
     """What waits survives kill -9, and goes when the other side is there."""
     data = message("waits for the other side", "alice@here.test", "late@slow.test")
@@ -240,6 +288,7 @@ def main():
         ) as there:
             there_and_back(here, there)
             fates(here, there, later, refusing)
+            successes(here, there, refusing)
             across_a_kill(here, dns)
     finish()
 

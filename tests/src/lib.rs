@@ -7,3 +7,5 @@ pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
 pub mod sources;
+#[cfg(feature = "server")]
+pub mod world;

@@ -17,7 +17,7 @@ use pillarbox_core::limits;
 use pillarbox_core::machine::BodyError;
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::client::ask::{Credentials, Outcome, TlsUse, Transaction};
-use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Said, Wishes};
+use pillarbox_core::store::queue::{QueueId, QueuedRecipient, Said, Wishes};
 use pillarbox_core::time::Instant;
 use pillarbox_tests::client::Lines;
 use pillarbox_tests::client::imap::Imap;
@@ -106,12 +106,9 @@ impl TransactionSource for Outbox {
                 eight_bit: !message.is_ascii(),
                 ..Wishes::default()
             },
-            recipients: vec![QueuedRecipient {
-                address: mailbox("bob@two.test"),
-                original: None,
-                notify: Notify::DEFAULT,
-            }],
+            recipients: vec![QueuedRecipient::of(mailbox("bob@two.test"))],
             size: message.len() as u64,
+            ours: false,
         }))
     }
 
