@@ -134,7 +134,8 @@ pub fn config_file(bytes: &[u8]) {
         }
         assert!(!problem.what.is_empty() && !problem.hint.is_empty(), "{problem:?}");
     }
-    let shown = config::render("pillarbox.toml", text, &read.problems);
+    // Showing takes longer than all the rest.
+    let shown = config::render("pillarbox.toml", text, &read.problems[..read.problems.len().min(2)]);
     assert!(shown.contains("pillarbox.toml: "));
     let errors = read.problems.iter().any(|problem| problem.severity == Severity::Error);
     assert_eq!(read.config.is_none(), errors, "{:?}", read.problems);
@@ -143,7 +144,7 @@ pub fn config_file(bytes: &[u8]) {
         assert!(origin.line.is_none_or(|line| (1..=lines).contains(&line)), "{origin:?}");
     }
     let Some(config) = read.config else { return };
-    planted!(config.domain_rules.values().any(|rules| rules.subaddress == Some('-')) && config.listeners.len() == 2);
+    planted!(config.message_max < limits::MESSAGE && config.message_max % (10 << 20) != 0);
     assert!(!config.domains.is_empty() || config.postmaster.is_none());
     let noted = config::read(&format!("# noted\n{text}\n# noted"), Path::new("/etc/pillarbox"));
     assert_eq!(noted.config.as_ref(), Some(&config));
