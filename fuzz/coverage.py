@@ -79,7 +79,9 @@ def report(title, found, places, least, missing):
     print(f"=== {title}")
     reached, all_lines = 0, 0
     for path in sorted(found):
-        inside = any(path == place or path.startswith(place + "/") for place in places)
+        below = lambda place: path == place or path.startswith(place + "/")
+        inside = any(below(place) for place in places if not place.startswith("!"))
+        inside &= not any(below(place[1:]) for place in places if place.startswith("!"))
         if not inside or re.search(r"(^|/)tests(\.rs$|/)", path):
             continue
         end = own(path)

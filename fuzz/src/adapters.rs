@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use pillarbox::accounts::file;
+use pillarbox::accounts::{AliasAddress, text};
 use pillarbox::config::{self, Severity};
 use pillarbox::control::{Request, parse_which};
 use pillarbox::http::request::{Search, parse as parse_head};
@@ -39,7 +39,7 @@ pub fn proxy_header(bytes: &[u8]) {
         }
     }
     let Source::Peer(peer) = header else { return };
-    planted!(peer.is_ipv6() && peer.port() == 25 && bytes.starts_with(b"\r"));
+    planted!(peer.is_ipv6() && peer.port() < 256 && bytes.starts_with(b"\r"));
     for written in [version_1(peer), version_2(peer)] {
         assert_eq!(
             proxy::parse(&written),
@@ -134,7 +134,8 @@ pub fn config_file(bytes: &[u8]) {
         }
         assert!(!problem.what.is_empty() && !problem.hint.is_empty(), "{problem:?}");
     }
-    let shown = config::render("pillarbox.toml", text, &read.problems);
+    // Showing takes longer than all the rest.
+    let shown = config::render("pillarbox.toml", text, &read.problems[..read.problems.len().min(2)]);
     assert!(shown.contains("pillarbox.toml: "));
     let errors = read.problems.iter().any(|problem| problem.severity == Severity::Error);
     assert_eq!(read.config.is_none(), errors, "{:?}", read.problems);
@@ -143,7 +144,7 @@ pub fn config_file(bytes: &[u8]) {
         assert!(origin.line.is_none_or(|line| (1..=lines).contains(&line)), "{origin:?}");
     }
     let Some(config) = read.config else { return };
-    planted!(config.domain_rules.values().any(|rules| rules.subaddress == Some('-')) && config.listeners.len() == 2);
+    planted!(config.message_max < limits::MESSAGE && config.message_max % (10 << 20) != 0);
     assert!(!config.domains.is_empty() || config.postmaster.is_none());
     let noted = config::read(&format!("# noted\n{text}\n# noted"), Path::new("/etc/pillarbox"));
     assert_eq!(noted.config.as_ref(), Some(&config));
@@ -155,16 +156,15 @@ pub fn config_file(bytes: &[u8]) {
 
 /// What is read is written and read again; a line of it alone is wrong, or says one thing.
 pub fn accounts_file(bytes: &[u8]) {
-    let Ok(register) = file::parse(bytes) else { return };
-    let text = file::encode(&register);
-    assert_eq!(file::parse(text.as_bytes()).as_ref(), Ok(&register), "{text}");
-    assert_eq!(text.lines().count(), 1 + register.accounts.len() + register.aliases.len());
+    let Ok(register) = text::parse(bytes) else { return };
+    let written = text::encode(&register);
+    assert_eq!(text::parse(written.as_bytes()).as_ref(), Ok(&register), "{written}");
+    assert_eq!(written.lines().count(), 1 + register.accounts.len() + register.aliases.len());
     planted!(
         register
-            .accounts
+            .aliases
             .iter()
-            .any(|account| !account.active && account.scram.is_some())
-            && register.aliases.len() > 1
+            .any(|alias| matches!(alias.address, AliasAddress::CatchAll(_)) && alias.targets.len() > 1)
     );
     for alias in &register.aliases {
         assert!(alias.address.is(&alias.address) && !alias.targets.is_empty());

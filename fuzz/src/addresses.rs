@@ -48,7 +48,7 @@ pub fn addresses(bytes: &[u8]) {
         "what ASCII allows, UTF-8 does"
     );
     assert!(utf8 || mailbox.is_ascii());
-    planted!(mailbox.local.as_str().contains(" \"") && matches!(mailbox.host, Host::Literal(IpAddr::V6(_))));
+    planted!(mailbox.local.as_str().contains(' ') && matches!(mailbox.host, Host::Literal(IpAddr::V6(_))));
     again(&mailbox, |text| Mailbox::parse(text, utf8).ok());
     assert_eq!(mailbox.local.folded(), mailbox.local.as_str().to_lowercase());
     let path = format!("<{mailbox}>");

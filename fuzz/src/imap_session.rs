@@ -21,7 +21,7 @@ use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
 use pillarbox_core::store::ranges::UidRanges;
 use pillarbox_core::store::request::{FlagChange, ListedMailbox, Refused, Selected};
 use pillarbox_core::store::tree::{Transferred, TreeDone};
-use pillarbox_core::store::version::Row;
+use pillarbox_core::store::version::{Changes, Row};
 use pillarbox_core::store::{
     AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, SpecialUse, Uid,
 };
@@ -79,11 +79,7 @@ fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>) -> O
     }
     host.finish();
     let tagged = responses(&host.said);
-    planted!(
-        tagged > 4
-            && host.store.messages.len() > 4
-            && host.said.windows(9).any(|nine| nine == b"VANISHED " || nine == b" EXPUNGE\r")
-    );
+    planted!(steer >> 6 == 2 && tagged > 3 && host.said.windows(9).any(|nine| nine == b" EXPUNGE\r"));
     Outcome {
         said: host.said,
         closed: host.closed,
@@ -387,8 +383,12 @@ impl<'a> Host<'a> {
                     self.store.append(0, MESSAGES[0], Flags::default(), &[]);
                 }
                 // Whoever has seen this record pulls what is behind it; it is there in any case.
+                let changes = match choice {
+                    5 => Changes::Diff(self.store.mailbox.published().clone()),
+                    _ => self.store.mailbox.changes_since(since),
+                };
                 then.answer(Pulled(Ok(PulledChanges {
-                    changes: self.store.mailbox.changes_since(since),
+                    changes,
                     recent_from: self.store.mailbox.recent(take_recent),
                 })))
             }

@@ -21,7 +21,7 @@ pub fn message_header(bytes: &[u8]) {
         let value = field.unfolded();
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
         assert!(address_list::parse(&value).len() <= 2 * value.len()); // a group has a beginning and an end
-        planted!(field.is("Deep") && value.starts_with(b"x"));
+        planted!(field.is("Date") && date::parse_rfc5322(&value).is_some_and(|time| time.seconds() < 0));
         if let Some(time) = date::parse_rfc5322(&value) {
             let again = date::format_rfc5322(time);
             assert_eq!(date::parse_rfc5322(again.as_bytes()), Some(time), "{again}");

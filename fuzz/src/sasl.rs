@@ -40,7 +40,7 @@ pub fn sasl_exchange(bytes: &[u8]) {
                     Mechanism::Plain => {
                         let message = said[0].splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default();
                         assert_eq!(message, [login.as_bytes(), b"\0", password.reveal().as_bytes()].concat());
-                        planted!(said[0].starts_with(login.as_bytes()) && login.len() > 3);
+                        planted!(said[0].starts_with(login.as_bytes()) && password.reveal().len() == 1);
                     }
                     Mechanism::Login => {
                         assert_eq!(said, [login.as_bytes(), password.reveal().as_bytes()]);

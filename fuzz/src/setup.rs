@@ -23,7 +23,7 @@ pub fn setup_autodiscover(body: &[u8]) {
     if let Ok(said) = &said {
         planted!(
             said.iter()
-                .any(|said| matches!(said, Said::Text(text) if text.contains("]]>")))
+                .any(|said| matches!(said, Said::Text(text) if text.contains('>') && text.contains('@')))
         );
         let plain = write(said);
         let again = read(plain.as_bytes());
@@ -37,6 +37,11 @@ pub fn setup_autodiscover(body: &[u8]) {
     }
     let domain = Domain::parse("a.test", false).expect("a domain");
     let services = services(&domain);
+    if let Ok(address) = std::str::from_utf8(body) {
+        let (status, json) = autodiscover::reply_v2(&services, std::slice::from_ref(&domain), address, "AutodiscoverV1");
+        assert_eq!(status == 200, json.starts_with(b"{\"Protocol\""));
+        assert_eq!(autodiscover::reply_v2(&services, &[], address, address).0 == 200, false);
+    }
     let reply = autodiscover::reply(&services, &[domain], body, UnixTime(0));
     let answered = read(&reply).expect("the answer is well-formed");
     let logins = answered

@@ -1,7 +1,7 @@
 //! SMTP: commands against their canonical form, and DATA against a naive decoder.
 
 use pillarbox_core::smtp::command::{Command, parse};
-use pillarbox_core::smtp::dot::DotDecoder;
+use pillarbox_core::smtp::dot::{DotDecoder, DotEncoder};
 use pillarbox_core::smtp::parameter::{MailParameters, RcptParameters};
 use pillarbox_core::store::queue::{Notify, Ret};
 
@@ -108,6 +108,7 @@ type Decoded = Option<(Vec<u8>, bool, bool, usize)>;
 /// Any split gives what the whole gives, and that is what reading line by line gives: only `CRLF . CRLF` ends (S01).
 pub fn smtp_data(bytes: &[u8]) {
     let (steer, sent) = steered(bytes);
+    round_trip(sent, steer);
     let whole = decode([sent].into_iter(), sent.len());
     assert_eq!(decode(sent.chunks(1), sent.len()), whole);
     assert_eq!(decode(pieces(sent, steer), sent.len()), whole);
@@ -122,6 +123,33 @@ pub fn smtp_data(bytes: &[u8]) {
         }
         (decoded, naive) => panic!("{decoded:?} but {naive:?}"),
     }
+}
+
+/// Whatever is sent is one message to whoever receives it, however it was cut (S02): its lines, each with CRLF.
+fn round_trip(message: &[u8], seed: u8) {
+    let encode = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let (mut encoder, mut out) = (DotEncoder::new(), Vec::new());
+        pieces.for_each(|piece| encoder.encode(piece, &mut out));
+        encoder.finish(&mut out);
+        out
+    };
+    let sent = encode(&mut [message].into_iter());
+    assert_eq!(encode(&mut message.chunks(1)), sent);
+    assert_eq!(encode(&mut pieces(message, seed)), sent);
+    let (body, bare, _, behind) = naive(&sent).expect("it has an end");
+    assert!(!bare && behind == 0);
+    if !message.is_empty() && message.ends_with(b"\r\n") && !naive_bare(message) {
+        assert_eq!(body, message);
+    }
+}
+
+/// A CR or LF that stands alone.
+fn naive_bare(text: &[u8]) -> bool {
+    (0..text.len()).any(|at| match text[at] {
+        b'\r' => text.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || text[at - 1] != b'\r',
+        _ => false,
+    })
 }
 
 fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>, len: usize) -> Decoded {

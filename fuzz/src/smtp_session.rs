@@ -219,7 +219,7 @@ impl<'a> Host<'a> {
                 );
                 assert!(!message.local.is_empty() || !message.remote.is_empty());
                 assert_eq!(message.submitter.is_some(), self.logged_in);
-                planted!(message.local.len() > 1 && sink.windows(3).any(|three| three == b"\n.."));
+                planted!(message.submitter.is_some() && message.remote.len() == 1 && message.local.len() == 1);
                 for lines in message
                     .local
                     .iter()

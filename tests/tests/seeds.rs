@@ -81,7 +81,7 @@ fn every_target_is_complete() {
             "{line}"
         );
         for place in words.filter(|place| *place != "-") {
-            assert!(fuzz().join("..").join(place).exists(), "{line}");
+            assert!(fuzz().join("..").join(place.trim_start_matches('!')).exists(), "{line}");
         }
     }
     assert_eq!(listed, names);
