@@ -65,6 +65,11 @@ pub trait Env: Clone + Send + Sync + 'static {
     fn disk(&self) -> &Self::Disk;
     /// Ends the process at once with this code (70 after a disk error). In the simulation: ends this server.
     fn exit(&self, code: i32, why: &str) -> !;
+    /// Whether a rare branch is to be taken here: never, but in the simulation by its seed. `point` names the place.
+    fn buggify(&self, point: &'static str) -> bool {
+        let _ = point;
+        false
+    }
     /// Hashes or checks a password: Argon2id off the executor, something cheap in the simulation.
     fn password(&self) -> Arc<dyn PasswordHash>;
 }

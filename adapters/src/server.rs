@@ -194,6 +194,11 @@ impl<E: Env> Server<E> {
         }
     }
 
+    /// The store.
+    pub fn store(&self) -> &Store<E> {
+        &self.shared.store
+    }
+
     /// The accounts.
     pub fn accounts(&self) -> &Accounts<E> {
         &self.shared.accounts

@@ -7,34 +7,13 @@
 //! `one.test` is ours and has one user, alice. What is committed is shown on stderr.
 
 use std::io::{BufRead, Write};
-use std::sync::Arc;
-use std::time::SystemTime;
 
-use pillarbox_core::decision::{AliasTarget, Decision, Fact, FactAnswer, Facts, Known, Question};
-use pillarbox_core::limits;
-use pillarbox_core::machine::{Answer, Input, Machine, Output};
-use pillarbox_core::policy::access;
-use pillarbox_core::smtp::server::Session;
-use pillarbox_core::smtp::server::ask::{Ask, Committed, PasswordVerdict, Peer, Settings, SinkOpened, TlsOutcome, Value};
-use pillarbox_core::store::AccountId;
-use pillarbox_core::time::{Instant, Now, UnixTime};
+use pillarbox_core::machine::{Input, Machine, Output};
 
-const ALICE: AccountId = AccountId([1; 16]);
+mod host;
 
 fn main() -> std::io::Result<()> {
-    let settings = Settings {
-        hostname: "mx.one.test".into(),
-        submission: false,
-        starttls: false,
-        plaintext_auth: false,
-        scram: false,
-        message_max: limits::MESSAGE,
-    };
-    let peer = Peer {
-        ip: [127, 0, 0, 1].into(),
-        port: 0,
-    };
-    let mut session = Session::new(Arc::new(settings), peer, None, 1, [0; 16], now());
+    let mut session = host::session(1, [127, 0, 0, 1].into(), 0);
     let mut sink = Vec::new();
     loop {
         let (mut send, mut read, mut answer) = (Vec::new(), false, None);
@@ -43,82 +22,23 @@ fn main() -> std::io::Result<()> {
                 sink.extend_from_slice(part);
                 continue;
             }
-            Output::Ask(ask) => answer = perform(ask, &mut sink),
+            Output::Ask(ask) => answer = host::perform(ask, &mut sink),
             Output::Wait(wait) => (send, read) = (wait.send.to_vec(), wait.read),
             Output::Close(_) => return Ok(()),
         }
         if let Some(answer) = answer {
-            session.handle(now(), Input::Answer(answer));
+            session.handle(host::now(), Input::Answer(answer));
         } else if !send.is_empty() {
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(&send)?;
             stdout.flush()?;
-            session.handle(now(), Input::Sent(send.len()));
+            session.handle(host::now(), Input::Sent(send.len()));
         } else if read {
             // Line by line: a client waits for the reply to EHLO, a pipe does not.
             let mut line = Vec::new();
             std::io::stdin().lock().read_until(b'\n', &mut line)?;
             let input = if line.is_empty() { Input::Eof } else { Input::Received(&line) };
-            session.handle(now(), input);
+            session.handle(host::now(), input);
         }
-    }
-}
-
-/// Answers a question at once; a server would take its time.
-fn perform(ask: Ask, sink: &mut Vec<u8>) -> Option<Answer<Value>> {
-    match ask {
-        Ask::ResolveRecipient { matter, then } => Some(then.answer(decide(|facts| access::recipient(&matter, facts)))),
-        Ask::JudgeAuthor { matter, then } => Some(then.answer(decide(|facts| access::author(&matter, facts)))),
-        Ask::OpenMessage { then, .. } => Some(then.answer(SinkOpened::Ready)),
-        Ask::DropMessage => {
-            sink.clear();
-            None
-        }
-        Ask::CommitMessage { message, then } => {
-            for delivery in &message.local {
-                eprint!("{}", String::from_utf8_lossy(&delivery.prefix));
-            }
-            eprint!("{}", String::from_utf8_lossy(sink));
-            sink.clear();
-            Some(then.answer(Committed::Done))
-        }
-        Ask::VerifyPassword { then, .. } => Some(then.answer(PasswordVerdict::Denied)),
-        // A stranger on port 25 is never asked to log in.
-        Ask::ScramSalt { .. } | Ask::ScramProof { .. } => None,
-        Ask::StartTls { then } => Some(then.answer(TlsOutcome::Failed)),
-    }
-}
-
-/// The loop of every decision: ask, fetch what it needs, ask again.
-fn decide<T>(decision: impl Fn(&Facts) -> Decision<T>) -> T {
-    let mut facts = Facts::new();
-    loop {
-        match decision(&facts) {
-            Decision::Known(verdict) => return verdict,
-            Decision::Needs(questions) => questions.into_iter().for_each(|question| {
-                let answer = look_up(&question);
-                facts.learn(question, Fact::local(answer));
-            }),
-        }
-    }
-}
-
-fn look_up(question: &Question) -> FactAnswer {
-    match question {
-        Question::OurDomain(domain) if domain.as_str() == "one.test" => FactAnswer::Known(Known::Yes),
-        Question::LocalAddress(address) if address.local.folded() == "alice" => {
-            FactAnswer::Known(Known::Targets(vec![AliasTarget::Account(ALICE, address.clone())]))
-        }
-        Question::OurDomain(_) | Question::LocalAddress(_) | Question::Owns(..) | Question::OurAddress(_) => FactAnswer::Absent,
-        Question::Mx(_) | Question::Ipv4(_) | Question::Ipv6(_) => FactAnswer::Absent,
-    }
-}
-
-fn now() -> Now {
-    let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let millis = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
-    Now {
-        instant: Instant(u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX)),
-        unix: UnixTime(millis),
     }
 }

@@ -69,6 +69,8 @@ pub const SMTP_ERRORS_IN_A_ROW: u32 = 3;
 pub const SMTP_ERRORS: u32 = 20;
 /// Failed logins in one session.
 pub const LOGIN_FAILURES: u32 = 3;
+/// Octets of a line of a message, without its line end (RFC 5321 §4.5.3.1.6).
+pub const TEXT_LINE: u64 = 998;
 /// Octets of a submission's header block, which is held whole to be rewritten once (`rules.md`).
 pub const SUBMISSION_HEADER: usize = 256 * 1024;
 /// `Received` fields above which a message loops (RFC 5321 §6.3; `rules.md`).

@@ -3,9 +3,12 @@
 pub mod client;
 pub mod disk;
 #[cfg(feature = "server")]
+pub mod double;
 pub mod recording;
 pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]
 pub mod sim;
 pub mod sources;
+#[cfg(feature = "server")]
+pub mod world;

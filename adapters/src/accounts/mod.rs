@@ -26,6 +26,7 @@ pub mod scram;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use file::{Account, AccountsError, Alias, AliasAddress, Register};
 pub use table::Table;

@@ -18,7 +18,7 @@ use pillarbox_core::machine::{Answer, Input, Machine, Output, Slot};
 use pillarbox_core::store::committer::ask::{Ask, DiskReply, Lane, Notice, QueueEvent, Recovered, Value};
 use pillarbox_core::store::committer::{Committer, Settings};
 use pillarbox_core::store::disk::{DiskOp, DiskPath, DiskValue};
-use pillarbox_core::store::request::{Refused, Reply, Request, Submission};
+use pillarbox_core::store::request::{BodyBytes, Refused, Reply, Request, Submission};
 use pillarbox_core::store::{AccountId, layout};
 use pillarbox_core::time::Instant;
 
@@ -133,13 +133,14 @@ impl<E: Env> Store<E> {
     /// Hands a request over at once; the reply comes later, and the request runs to its end even if nobody waits for it.
     pub fn submit(&self, request: Request) -> impl Future<Output = Reply> + Send + use<E> {
         let (reply, answered) = async_channel::bounded(1);
-        let sent = self.inbox.try_send(Event::Submit { request, reply }).is_ok();
-        async move {
-            match sent {
-                true => answered.recv().await.unwrap_or(Reply::Refused(Refused::Stopping)),
-                false => Reply::Refused(Refused::Stopping),
-            }
+        if may_be_refused(&request) && self.env.buggify("the store's queue is full") {
+            let full = Refused::Limit("too many requests are waiting".into());
+            // There is room for one.
+            let _ = reply.try_send(Reply::Refused(full));
+            return reply_of(true, answered);
         }
+        let sent = self.inbox.try_send(Event::Submit { request, reply }).is_ok();
+        reply_of(sent, answered)
     }
 
     /// What happens to the queue, in order, from the start on; for one listener, the scheduler.
@@ -194,7 +195,7 @@ impl<E: Env> Store<E> {
     /// A task that performs a lane's operations one by one.
     fn lane(&self, lane: Lane) -> Sender<(DiskOp, Slot<DiskReply>)> {
         let (asked, operations) = async_channel::unbounded::<(DiskOp, Slot<DiskReply>)>();
-        let (disk, inbox) = (self.env.disk().clone(), self.inbox.clone());
+        let (env, disk, inbox) = (self.env.clone(), self.env.disk().clone(), self.inbox.clone());
         let name = match lane {
             Lane::Ring => "lane ring",
             Lane::Settle => "lane settle",
@@ -204,7 +205,12 @@ impl<E: Env> Store<E> {
             while let Ok(first) = operations.recv().await {
                 // What has been asked meanwhile goes with it: one way to the disk's threads and back.
                 let all = std::iter::once(first).chain(std::iter::from_fn(|| operations.try_recv().ok()));
-                let (ops, slots): (Vec<_>, Vec<_>) = all.take(LANE_RUN).unzip();
+                let run = if env.buggify("a disk lane does one thing at a time") {
+                    1
+                } else {
+                    LANE_RUN
+                };
+                let (ops, slots): (Vec<_>, Vec<_>) = all.take(run).unzip();
                 for (done, then) in disk.perform_all(ops).await.into_iter().zip(slots) {
                     if inbox.send(Event::Disk(then.answer(DiskReply(done)))).await.is_err() {
                         return;
@@ -338,6 +344,31 @@ impl<E: Env> Task<E> {
     /// Ends the watch of a session that has ended.
     fn unwatch(&self, watch: u64, mailbox: pillarbox_core::store::MailboxKey) {
         drop(self.store.submit(Request::Unwatch { mailbox, watch }));
+    }
+}
+
+async fn reply_of(sent: bool, answered: Receiver<Reply>) -> Reply {
+    match sent {
+        true => answered.recv().await.unwrap_or(Reply::Refused(Refused::Stopping)),
+        false => Reply::Refused(Refused::Stopping),
+    }
+}
+
+/// Whether a committer with too many waiting requests ([`limits::WAITING`]) leaves nothing behind when it refuses this one.
+fn may_be_refused(request: &Request) -> bool {
+    match request {
+        Request::Place { body, .. } => matches!(body.bytes, BodyBytes::Inline(_)),
+        Request::SetFlags { .. }
+        | Request::Expunge { .. }
+        | Request::ChangeQueue(_)
+        | Request::Tree { .. }
+        | Request::Transfer { .. } => true,
+        Request::CreateAccount { .. }
+        | Request::Queue
+        | Request::Mailboxes(_)
+        | Request::Select { .. }
+        | Request::Changes { .. }
+        | Request::Unwatch { .. } => false,
     }
 }
 

@@ -37,6 +37,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Imap<S> {
         Ok(Imap { lines, tags: 0 })
     }
 
+    /// Over a connection of which nothing has been read.
+    pub fn over(lines: Lines<S>) -> Imap<S> {
+        Imap { lines, tags: 0 }
+    }
+
     /// Greeting and LOGIN.
     ///
     /// # Errors

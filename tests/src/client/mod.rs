@@ -32,6 +32,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         &self.dialogue
     }
 
+    /// The stream itself.
+    pub fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// The stream, when nothing was read beyond what was taken.
     ///
     /// # Panics

@@ -45,7 +45,7 @@ impl StrictDisk {
             }
         }
         for file in self.files.values_mut().filter(|file| !file.pending.is_empty()) {
-            file.crash(data, rng);
+            self.torn += file.crash(data, rng);
         }
         self.forget_unreachable();
         self.used = self.files.values().map(|file| file.now.len() as u64).sum();
@@ -74,7 +74,9 @@ impl StrictDisk {
 }
 
 impl File {
-    fn crash(&mut self, data: Survival, rng: &mut Rng) {
+    /// How many writes were torn.
+    fn crash(&mut self, data: Survival, rng: &mut Rng) -> u64 {
+        let mut count = 0;
         let mut left = Vec::clone(&self.durable);
         for change in core::mem::take(&mut self.pending) {
             match change {
@@ -82,12 +84,16 @@ impl File {
                     // Mostly a write survives whole or not at all; sometimes it is torn.
                     let torn = rng.percent(40);
                     let whole = data.survives(rng);
+                    let (mut kept, mut lost) = (false, false);
                     for (offset, sector) in sectors(offset, &bytes) {
-                        if if torn { data.survives(rng) } else { whole } {
+                        let survives = if torn { data.survives(rng) } else { whole };
+                        (kept, lost) = (kept || survives, lost || !survives);
+                        if survives {
                             grow(&mut left, offset + sector.len(), rng);
                             left[offset..offset + sector.len()].copy_from_slice(sector);
                         }
                     }
+                    count += u64::from(kept && lost);
                 }
                 FileChange::Truncate(len) => {
                     if data.survives(rng) {
@@ -104,6 +110,7 @@ impl File {
         }
         self.durable = Arc::new(left);
         self.now = self.durable.clone();
+        count
     }
 }
 

@@ -36,6 +36,9 @@ pub struct StrictDisk {
     used: u64,
     faults: Vec<Fault>,
     performed: u64,
+    torn: u64,
+    failed: u64,
+    filled: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -90,6 +93,9 @@ impl StrictDisk {
             used: 0,
             faults: Vec::new(),
             performed: 0,
+            torn: 0,
+            failed: 0,
+            filled: 0,
         }
     }
 
@@ -118,11 +124,27 @@ impl StrictDisk {
         self.performed
     }
 
+    /// Operations that an added fault failed.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Writes for which there was no room.
+    pub fn filled(&self) -> u64 {
+        self.filled
+    }
+
+    /// Writes of which a crash kept a part and lost a part.
+    pub fn torn(&self) -> u64 {
+        self.torn
+    }
+
     /// Performs one operation.
     pub fn perform(&mut self, op: &DiskOp) -> DiskDone {
         let number = self.performed;
         self.performed += 1;
         if let Some(error) = fault::of(&mut self.faults, number, op) {
+            self.failed += 1;
             return Err(error);
         }
         match op {
@@ -244,6 +266,7 @@ impl StrictDisk {
             file.pending.push(change);
         }
         self.used += file.now.len() as u64 - before;
+        self.filled += u64::from(full);
         if full { Err(DiskError::Full) } else { Ok(DiskValue::Done) }
     }
 

@@ -57,6 +57,7 @@ pub(super) fn send(shared: &Shared, from: SocketAddr, to: SocketAddr, bytes: &[u
     shared.with(|state| {
         let lost = state.network.datagrams_lost_percent;
         if state.is_cut(from.ip(), to.ip()) || (lost > 0 && state.rng.percent(lost)) {
+            state.happened.datagrams_lost += 1;
             return state.event(format_args!("{from} sends {} bytes to {to}: lost", bytes.len()));
         }
         let range = state.network.latency.clone();

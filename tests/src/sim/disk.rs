@@ -31,7 +31,7 @@ impl Disk for SimDisk {
             if state.is_alive(life) {
                 let node = state.nodes.get_mut(&ip).expect("a node is never removed");
                 node.under_way.insert(number, op.clone());
-                state.event(format_args!("{ip} disk begins {number}: {}", name(&op)));
+                state.event(format_args!("{ip} disk begins {number}: {}", Named(&op)));
             }
             (number, takes)
         });
@@ -78,6 +78,15 @@ impl Disk for SimDisk {
                 Err(error) => Err(io::Error::other(error.to_string())),
             })
         })
+    }
+}
+
+/// An operation as text, made only when somebody looks.
+struct Named<'a>(&'a DiskOp);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&name(self.0))
     }
 }
 

@@ -20,7 +20,7 @@ use super::trace::hash_of;
 use super::world::Ended;
 
 /// 2026-01-01T00:00:00Z: when every world begins.
-const EPOCH: i64 = 1_767_225_600_000;
+pub const EPOCH: i64 = 1_767_225_600_000;
 
 /// The simulated environment; see [`super`].
 #[derive(Clone)]
@@ -68,7 +68,9 @@ impl Env for SimEnv {
     fn now(&self) -> Now {
         self.shared.with(|state| Now {
             instant: state.instant(),
-            unix: UnixTime(EPOCH + i64::try_from(state.now / 1_000_000).expect("the world ends before")),
+            unix: UnixTime(
+                EPOCH + i64::try_from(state.now / 1_000_000).expect("the world ends before") + state.clock(self.disk.ip),
+            ),
         })
     }
 
@@ -152,6 +154,10 @@ impl Env for SimEnv {
         let why = why.to_owned();
         self.shared.with(|state| state.end(self.disk.ip, Ended::Exit(code, why)));
         std::panic::resume_unwind(Box::new(Exit))
+    }
+
+    fn buggify(&self, point: &'static str) -> bool {
+        self.shared.with(|state| state.buggify(self.disk.ip, point))
     }
 
     fn password(&self) -> Arc<dyn PasswordHash> {

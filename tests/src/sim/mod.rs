@@ -25,6 +25,6 @@ pub mod tls;
 pub mod trace;
 pub mod world;
 
-pub use env::{SimEnv, passwords_verified};
-pub use state::{DiskSpeed, Network};
+pub use env::{EPOCH, SimEnv, passwords_verified};
+pub use state::{DiskSpeed, Happened, Network};
 pub use world::{Ended, Nodes, World};

@@ -42,6 +42,10 @@ impl Connection {
         self.lives.contains(&Some(life))
     }
 
+    pub(super) fn ips(&self) -> [IpAddr; 2] {
+        self.ips
+    }
+
     pub(super) fn reset(&mut self) {
         self.reset = true;
         for direction in &mut self.to {
@@ -73,6 +77,19 @@ impl End {
             state.connections.insert(self.connection, connection);
             outcome
         })
+    }
+}
+
+impl End {
+    /// Resets the connection: what is under way in either direction is gone.
+    pub(super) fn abort(&self) {
+        let number = self.connection;
+        self.shared.with(|state| {
+            if let Some(connection) = state.connections.get_mut(&number) {
+                connection.reset();
+            }
+            state.event(format_args!("connection {number} is reset by an end"));
+        });
     }
 }
 
@@ -158,6 +175,8 @@ impl AsyncWrite for End {
             };
             if state.rng.below(1_000_000) < state.network.resets_per_million {
                 state.event(format_args!("connection {number} is reset by the network"));
+                state.happened.resets += 1;
+                state.trouble(connection.ips);
                 connection.reset();
                 return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
             }
@@ -169,8 +188,8 @@ impl AsyncWrite for End {
             direction.pieces.push_back((arrival, bytes[..len].to_vec()));
             direction.reader.take().into_iter().for_each(Waker::wake);
             state.event(format_args!(
-                "connection {number} side {side} writes {len} ({:016x})",
-                hash_of(&bytes[..len])
+                "connection {number} side {side} writes {len} ({})",
+                Hashed(&bytes[..len])
             ));
             Poll::Ready(Ok(len))
         })
@@ -222,6 +241,15 @@ impl Drop for End {
             state.unset(&mut timer);
             state.event(format_args!("connection {number} side {side} is dropped"));
         });
+    }
+}
+
+/// Shows the hash of bytes, which costs nothing when nobody looks.
+struct Hashed<'a>(&'a [u8]);
+
+impl std::fmt::Display for Hashed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", hash_of(self.0))
     }
 }
 

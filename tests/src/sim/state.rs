@@ -75,6 +75,32 @@ impl Default for DiskSpeed {
     }
 }
 
+/// What happened to a world, as far as faults are concerned.
+#[derive(Debug, Clone, Default)]
+pub struct Happened {
+    /// Connections that the network reset.
+    pub resets: u64,
+    /// Datagrams that did not arrive.
+    pub datagrams_lost: u64,
+    /// Connections that were open between two nodes when something broke them: the nodes, and when, in nanoseconds. A life's end is one of a node with
+    /// itself.
+    pub troubles: Vec<([IpAddr; 2], u64)>,
+    /// Rare branches that were taken ([`pillarbox::env::Env::buggify`]), by their names.
+    pub buggified: BTreeMap<&'static str, u64>,
+}
+
+/// Which rare branches are taken, and how often.
+#[derive(Debug, Default)]
+pub(super) struct Buggify {
+    /// Of a hundred points, so many are in use; the seed picks them when they are first met.
+    pub(super) points: u64,
+    /// Of a hundred times that one in use is met, it is taken so often.
+    pub(super) taken: u64,
+    pub(super) in_use: BTreeMap<&'static str, bool>,
+    /// Points that are in use on one node whatever the seed picked.
+    pub(super) forced: BTreeSet<(IpAddr, &'static str)>,
+}
+
 /// A computer.
 pub(super) struct Node {
     pub(super) name: String,
@@ -87,6 +113,8 @@ pub(super) struct Node {
     pub(super) life: Option<Life>,
     pub(super) ended: Option<Ended>,
     pub(super) panics: Vec<String>,
+    /// Its wall clock is so many milliseconds ahead.
+    pub(super) clock: i64,
 }
 
 pub(super) struct State {
@@ -100,6 +128,8 @@ pub(super) struct State {
     pub(super) network: Network,
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
     pub(super) cut_wakers: Vec<Waker>,
+    pub(super) happened: Happened,
+    pub(super) buggify: Buggify,
     pub(super) listeners: BTreeMap<SocketAddr, Listening>,
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) datagrams: BTreeMap<SocketAddr, Mailslot>,
@@ -136,6 +166,8 @@ impl Shared {
             network: Network::default(),
             cuts: BTreeSet::new(),
             cut_wakers: Vec::new(),
+            happened: Happened::default(),
+            buggify: Buggify::default(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
             datagrams: BTreeMap::new(),
@@ -184,6 +216,32 @@ impl State {
         life == Life::TEST || self.alive.contains_key(&life)
     }
 
+    /// How far a node's wall clock is ahead, in milliseconds.
+    pub(super) fn clock(&self, ip: IpAddr) -> i64 {
+        self.nodes.get(&ip).map_or(0, |node| node.clock)
+    }
+
+    /// A connection between these was broken now.
+    pub(super) fn trouble(&mut self, ips: [IpAddr; 2]) {
+        self.happened.troubles.push((ips, self.now));
+    }
+
+    /// Whether a rare branch is taken on a node.
+    pub(super) fn buggify(&mut self, ip: IpAddr, point: &'static str) -> bool {
+        let State { rng, buggify, .. } = self;
+        let forced = buggify.forced.contains(&(ip, point));
+        if buggify.points == 0 && !forced {
+            return false;
+        }
+        let in_use = *buggify.in_use.entry(point).or_insert_with(|| rng.percent(buggify.points));
+        let taken = forced && rng.percent(50) || in_use && rng.percent(buggify.taken);
+        if taken {
+            *self.happened.buggified.entry(point).or_default() += 1;
+            self.event(format_args!("{ip} takes the rare branch: {point}"));
+        }
+        taken
+    }
+
     /// A duration from a range, in nanoseconds.
     pub(super) fn draw(&mut self, range: &Range<Duration>) -> u64 {
         let (from, to) = (nanos(range.start), nanos(range.end));
@@ -225,6 +283,7 @@ impl State {
             return;
         };
         self.event(format_args!("{ip} ends: {why:?}"));
+        self.trouble([ip, ip]);
         self.alive.remove(&life);
         self.ended.push(life);
         if let Some(node) = self.nodes.get_mut(&ip) {
@@ -233,8 +292,10 @@ impl State {
         }
         self.listeners.retain(|_, listening| listening.life != life);
         self.datagrams.retain(|_, slot| slot.life != life);
+        let now = self.now;
         for connection in self.connections.values_mut().filter(|connection| connection.belongs_to(life)) {
             connection.reset();
+            self.happened.troubles.push((connection.ips(), now));
         }
     }
 

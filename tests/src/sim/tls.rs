@@ -63,6 +63,11 @@ impl Stream {
         Stream { end, layer: None }
     }
 
+    /// Resets the connection: what is under way in either direction is gone.
+    pub fn abort(&self) {
+        self.end.abort();
+    }
+
     /// Whether the layer is in force.
     pub fn is_protected(&self) -> bool {
         self.layer.is_some()

@@ -13,7 +13,7 @@ use super::datagram;
 use super::dns::{self, Zone};
 use super::env::SimEnv;
 use super::executor::Executor;
-use super::state::{DiskSpeed, Life, Network, Node, Shared};
+use super::state::{DiskSpeed, Happened, Life, Network, Node, Shared};
 use super::trace::Trace;
 use crate::disk::StrictDisk;
 
@@ -106,6 +106,7 @@ impl Nodes {
             life: None,
             ended: None,
             panics: Vec::new(),
+            clock: 0,
         };
         let before = self.shared.with(|state| state.nodes.insert(ip, node));
         assert!(before.is_none(), "two nodes {ip}");
@@ -153,11 +154,60 @@ impl Nodes {
 
     /// The environment of the test itself, on a node of its own, number 200.
     pub fn client(&self) -> SimEnv {
-        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 200));
+        self.client_at(200, "client")
+    }
+
+    /// An environment of the test on the node with this number, which is made if there is none.
+    pub fn client_at(&self, number: u8, name: &str) -> SimEnv {
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
         if self.shared.with(|state| !state.nodes.contains_key(&ip)) {
-            self.node(200, "client");
+            self.node(number, name);
         }
         SimEnv::new(&self.shared, Life::TEST, ip)
+    }
+
+    /// No text is kept of what happens from now on: the trace's hash is of times alone.
+    pub fn quieten(&self) {
+        self.shared.with(|state| state.trace.quieten());
+    }
+
+    /// What happened so far.
+    pub fn happened(&self) -> Happened {
+        self.shared.with(|state| state.happened.clone())
+    }
+
+    /// Lets the wall clock of a node jump by so many milliseconds.
+    pub fn jump_clock(&self, ip: IpAddr, by: i64) {
+        self.shared.with(|state| {
+            state.nodes.get_mut(&ip).expect("a node of this world").clock += by;
+            state.event(format_args!("{ip} its clock jumps by {by} ms"));
+        });
+    }
+
+    /// How far a node's wall clock is ahead, in milliseconds.
+    pub fn clock(&self, ip: IpAddr) -> i64 {
+        self.shared.with(|state| state.clock(ip))
+    }
+
+    /// From now on so many of a hundred rare branches are in use, each taken so many of a hundred times.
+    pub fn set_buggify(&self, points: u64, taken: u64) {
+        self.shared.with(|state| {
+            state.buggify.points = points;
+            state.buggify.taken = taken;
+        });
+    }
+
+    /// A rare branch is in use on a node, or no more than the seed says.
+    pub fn force(&self, ip: IpAddr, point: &'static str, on: bool) {
+        self.shared.with(|state| match on {
+            true => _ = state.buggify.forced.insert((ip, point)),
+            false => _ = state.buggify.forced.remove(&(ip, point)),
+        });
+    }
+
+    /// How many events so far.
+    pub fn events(&self) -> u64 {
+        self.shared.with(|state| state.trace.count())
     }
 
     /// Kills what runs on a node; the disk loses nothing.
@@ -203,11 +253,38 @@ impl Nodes {
         self.shared.with(|state| state.network = network);
     }
 
+    /// The power of a node does not go on its own any more.
+    pub fn no_fuse(&self, ip: IpAddr) {
+        self.shared
+            .with(|state| state.nodes.get_mut(&ip).expect("a node of this world").fuse = None);
+    }
+
+    /// Changes how the network behaves from now on.
+    pub fn change_network(&self, change: impl FnOnce(&mut Network)) {
+        self.shared.with(|state| change(&mut state.network));
+    }
+
+    /// Puts a line into the trace.
+    pub fn note(&self, line: std::fmt::Arguments<'_>) {
+        self.shared.with(|state| state.event(line));
+    }
+
     /// Nothing gets from one node to the other any more.
     pub fn cut(&self, one: IpAddr, other: IpAddr) {
         self.shared.with(|state| {
             state.cuts.insert((one.min(other), one.max(other)));
+            state.trouble([one, other]);
             state.event(format_args!("{one} and {other} are cut"));
+        });
+    }
+
+    /// A cut is over.
+    pub fn join(&self, one: IpAddr, other: IpAddr) {
+        self.shared.with(|state| {
+            state.cuts.remove(&(one.min(other), one.max(other)));
+            state.trouble([one, other]);
+            state.event(format_args!("{one} and {other} are joined"));
+            state.cut_wakers.drain(..).for_each(Waker::wake);
         });
     }
 

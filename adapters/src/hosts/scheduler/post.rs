@@ -73,6 +73,7 @@ impl<E: Env> Post for ServerPost<E> {
             notes: Mutex::new(Notes {
                 message: None,
                 unusable: None,
+                used: false,
             }),
         });
         smtp_client::deliver(&client, &plan, source.clone()).await;
@@ -221,6 +222,8 @@ struct Source<E: Env> {
 struct Notes {
     message: Option<Arc<QueuedMessage>>,
     unusable: Option<Arc<Said>>,
+    /// It has carried a message.
+    used: bool,
 }
 
 impl<E: Env> Source<E> {
@@ -233,8 +236,15 @@ impl<E: Env> TransactionSource for Source<E> {
     type Body = BodyRun<E>;
 
     async fn next(&self) -> Option<Arc<Transaction>> {
+        // It ends as if the scheduler had nothing more for it.
+        if self.store.env.buggify("a connection ends after a message") && std::mem::take(&mut self.notes().used) {
+            return None;
+        }
         let handed = self.hand.next().await?;
-        self.notes().message = Some(handed.message);
+        let mut notes = self.notes();
+        notes.message = Some(handed.message);
+        notes.used = true;
+        drop(notes);
         Some(handed.transaction)
     }
 

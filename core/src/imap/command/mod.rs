@@ -347,7 +347,7 @@ pub enum StatusItem {
 }
 
 /// What FETCH tells (RFC 3501 §6.4.5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FetchItem {
     /// BODY (structure without extension data).
     Body,
@@ -395,7 +395,7 @@ pub enum FetchItem {
 }
 
 /// `section-spec`: part numbers, and what of that part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Section {
     /// Part numbers; empty: the message.
     pub part: Vec<u32>,
@@ -404,7 +404,7 @@ pub struct Section {
 }
 
 /// What of a part is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionText {
     /// All of it: `BODY[]`, `BODY[1]`.
     Whole,

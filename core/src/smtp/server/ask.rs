@@ -97,7 +97,10 @@ pub struct Incoming {
     pub local: Vec<LocalDelivery>,
     /// Copies for other servers.
     pub remote: Vec<QueuedRecipient>,
-    /// The trace field in front of what other servers get (Received), whole lines; empty without any.
+    /// Recipients for whom all is done by this commit, and whose sender wishes to hear so: rows of the queue for the report alone
+    /// ([`crate::store::queue::Task`]). Empty when there is no reverse path.
+    pub told: Vec<QueuedRecipient>,
+    /// The trace field in front of what other servers get (Received), whole lines; empty when nothing enters the queue.
     pub remote_prefix: Vec<u8>,
     /// When it was received.
     pub received: UnixTime,

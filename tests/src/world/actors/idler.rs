@@ -1,0 +1,73 @@
+//! A second session of a client, in IDLE: what it is told of is durable.
+
+use std::io::Result;
+use std::time::Duration;
+
+use super::reader::{log_in, number_behind, number_in, ok};
+use super::within;
+use crate::sim::SimEnv;
+use crate::world::Ctx;
+use crate::world::model::hash_of;
+
+/// Idles in INBOX, and fetches what comes as soon as it is told.
+pub async fn idle(ctx: &Ctx, env: &SimEnv, client: usize, time: Duration) {
+    // Who loses the connection has seen what it has seen.
+    let _ = within(env, time, session(ctx, env, client)).await;
+}
+
+async fn session(ctx: &Ctx, env: &SimEnv, client: usize) -> Result<()> {
+    let mut imap = log_in(env, client).await?;
+    let (untagged, tagged) = imap.command("SELECT INBOX").await?;
+    ok(&tagged)?;
+    let validity = number_in(&untagged, "[UIDVALIDITY ").unwrap_or(0);
+    loop {
+        let tag = imap.start("IDLE").await?;
+        loop {
+            let response = imap.response().await?;
+            if response.text.starts_with("* ") && response.text.ends_with(" EXISTS") {
+                break;
+            }
+            if response.text.starts_with("* BYE") || response.text.starts_with(&tag) {
+                return Ok(());
+            }
+        }
+        ctx.with(|inner| inner.counters.idle_told += 1);
+        imap.lines.send(b"DONE\r\n").await?;
+        imap.finish(&tag).await?;
+        let (bodies, tagged) = imap.command("UID FETCH * BODY.PEEK[]").await?;
+        ok(&tagged)?;
+        for body in bodies {
+            let (Some(uid), Some(bytes)) = (number_behind(&body.text, "UID "), body.literals.into_iter().next()) else {
+                continue;
+            };
+            ctx.with(|inner| {
+                let model = &mut inner.model;
+                match model.accounts[client].seen("INBOX", validity, uid, hash_of(&bytes)) {
+                    Ok(true) => model.arrived(client, "INBOX", (validity, uid), &bytes),
+                    Ok(false) => {}
+                    Err(why) => model.breaks(format!("client {client}: {why}")),
+                }
+            });
+        }
+    }
+}
+
+/// Whether a client that idles in its INBOX is told within this time of something that happens once it idles.
+pub async fn is_told(env: &SimEnv, client: usize, time: Duration, happens: impl Future<Output = ()>) -> Result<bool> {
+    let mut imap = log_in(env, client).await?;
+    ok(&imap.command("SELECT INBOX").await?.1)?;
+    let tag = imap.start("IDLE").await?;
+    while !imap.response().await?.text.starts_with('+') {}
+    happens.await;
+    let told = within(env, time, async {
+        while !imap.response().await?.text.ends_with(" EXISTS") {}
+        Ok(())
+    });
+    let told = told.await.is_ok();
+    if told {
+        imap.lines.send(b"DONE\r\n").await?;
+        imap.finish(&tag).await?;
+        imap.command("LOGOUT").await?;
+    }
+    Ok(told)
+}

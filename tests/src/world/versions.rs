@@ -1,0 +1,72 @@
+//! What the store said of a mailbox's MODSEQ (R3).
+
+use std::collections::BTreeMap;
+
+use pillarbox_core::store::version::Version;
+use pillarbox_core::store::{Flags, KeywordBits, ModSeq, Uid};
+
+/// A mailbox as it was published last.
+#[derive(Debug, Default)]
+pub struct Seen {
+    highest: u64,
+    rows: BTreeMap<Uid, (Flags, KeywordBits, ModSeq)>,
+}
+
+impl Seen {
+    /// Compares with what is published now, and takes it in.
+    ///
+    /// # Errors
+    /// R3 is broken.
+    pub fn compare(&mut self, now: &Version) -> Result<(), String> {
+        let highest = now.highest_mod_seq.0;
+        if highest < self.highest {
+            return Err(format!("R3: HIGHESTMODSEQ was {}, and is {highest}", self.highest));
+        }
+        let rows: BTreeMap<Uid, (Flags, KeywordBits, ModSeq)> = now
+            .rows()
+            .map(|row| (row.uid, (row.flags, row.keywords, row.mod_seq)))
+            .collect();
+        for (uid, (flags, keywords, mod_seq)) in &rows {
+            let uid = uid.0;
+            if mod_seq.0 > highest {
+                return Err(format!(
+                    "R3: UID {uid} has MODSEQ {}, and HIGHESTMODSEQ is {highest}",
+                    mod_seq.0
+                ));
+            }
+            match self.rows.get(&Uid(uid)) {
+                Some((old_flags, old_keywords, old)) => {
+                    let changed = flags != old_flags || keywords != old_keywords;
+                    if mod_seq < old || changed && mod_seq == old {
+                        return Err(format!(
+                            "R3: UID {uid} had MODSEQ {}, and has {}; its flags {}",
+                            old.0,
+                            mod_seq.0,
+                            if changed { "changed" } else { "are the same" }
+                        ));
+                    }
+                    if changed && mod_seq.0 <= self.highest {
+                        return Err(format!(
+                            "R3: flags of UID {uid} changed with MODSEQ {}, and HIGHESTMODSEQ was {}",
+                            mod_seq.0, self.highest
+                        ));
+                    }
+                }
+                None if mod_seq.0 <= self.highest => {
+                    return Err(format!(
+                        "R3: UID {uid} came with MODSEQ {}, and HIGHESTMODSEQ was {}",
+                        mod_seq.0, self.highest
+                    ));
+                }
+                None => {}
+            }
+        }
+        let gone = self.rows.keys().any(|uid| !rows.contains_key(uid));
+        if gone && highest == self.highest {
+            return Err(format!("R3: messages are gone, and HIGHESTMODSEQ is {highest} still"));
+        }
+        self.highest = highest;
+        self.rows = rows;
+        Ok(())
+    }
+}

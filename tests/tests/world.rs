@@ -1,0 +1,30 @@
+//! Whole worlds, a few of them; `cargo run --release -p pillarbox-tests --bin world` runs as many as one likes.
+
+use pillarbox_tests::world;
+use pillarbox_tests::world::transition::list;
+
+/// Seeds that failed once.
+const ONCE_FAILED: [u64; 0] = [];
+
+#[test]
+fn worlds() {
+    for seed in (0..30).chain(ONCE_FAILED) {
+        if let Err(failed) = world::run(seed, None, false) {
+            let least = world::shrink::shrink(failed, 100);
+            panic!(
+                "{}\nworld --seed {} --transitions {}",
+                least.why,
+                least.seed,
+                list(&least.transitions)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_one_world() {
+    let counters = |loud| world::run(7, None, loud).unwrap_or_else(|failed| panic!("{}", failed.why));
+    let one = counters(false);
+    assert_eq!(one, counters(false));
+    assert_eq!(one, counters(true), "writing the story down changes nothing");
+}
