@@ -217,10 +217,10 @@ def mbsync(demo, number):
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "rc"), "w") as file:
             file.write(
-                f"IMAPAccount demo\nHost 127.0.0.1\nPort {demo.port['imap']}\nUser {PEOPLE[0]}\nPass {demo.password[PEOPLE[0]]}\nTLSType None\n"
-                "AuthMechs LOGIN\nIMAPStore there\nAccount demo\nMaildirStore here\n"
-                f"Path {folder}/mail/\nInbox {folder}/mail/inbox\nSubFolders Verbatim\nChannel all\nFar :there:\nNear :here:\nPatterns *\nCreate Near\n"
-                f"SyncState *\nMaxMessages 20\n"
+                f"IMAPAccount demo\nHost 127.0.0.1\nPort {demo.port['imap']}\nUser {PEOPLE[0]}\nPass {demo.password[PEOPLE[0]]}\nSSLType None\n"
+                "AuthMechs LOGIN\n\nIMAPStore there\nAccount demo\n\nMaildirStore here\n"
+                f"Path {folder}/mail/\nInbox {folder}/mail/inbox\nSubFolders Verbatim\n\nChannel all\nFar :there:\nNear :here:\nPatterns *\nCreate Near\n"
+                "SyncState *\nMaxMessages 20\n"
             )
         os.mkdir(os.path.join(folder, "mail"))
         done = subprocess.run(["mbsync", "-c", os.path.join(folder, "rc"), "-a"], capture_output=True, text=True, timeout=60)
