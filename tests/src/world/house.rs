@@ -262,4 +262,3 @@ pub fn account_ids() -> &'static BTreeMap<usize, AccountId> {
         ids
     })
 }
-
