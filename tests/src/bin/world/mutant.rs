@@ -13,11 +13,18 @@ const SEEDS: u64 = 2000;
 /// # Errors
 /// The file system's; that it does not apply or build is one, too.
 pub(crate) fn play(patch: &Path) -> Result<bool> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace is above");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace is above");
     let tree = root.join("target/world_mutant");
     mirror(root, &tree)?;
     let patch = fs::canonicalize(patch)?;
-    run(Command::new("patch").args(["-p1", "--batch", "--forward", "--silent", "-i"]).arg(&patch), &tree)?;
+    run(
+        Command::new("patch")
+            .args(["-p1", "--batch", "--forward", "--silent", "-i"])
+            .arg(&patch),
+        &tree,
+    )?;
     // The dependencies that are built already serve the copy, too. Not in release: it would build longer than it runs.
     let cargo = |verb| {
         let mut cargo = Command::new("cargo");
