@@ -53,7 +53,8 @@ const VERBS: [(&str, Operation); 4] = [
 ];
 
 impl Request {
-    fn line(&self) -> String {
+    /// The line that says it.
+    pub fn line(&self) -> String {
         let form = |form: &Form| FORMS.iter().find(|(_, known)| known == form).map_or("", |(name, _)| name);
         match self {
             Request::ReloadAccounts => "reload-accounts".into(),
@@ -75,7 +76,8 @@ impl Request {
         }
     }
 
-    fn parse(line: &str) -> Option<Request> {
+    /// Reads a line; `None`: it is none of ours.
+    pub fn parse(line: &str) -> Option<Request> {
         let words: Vec<&str> = line.split(' ').collect();
         let form = |word: &str| FORMS.iter().find(|(name, _)| *name == word).map(|(_, form)| *form);
         match words.as_slice() {
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn garbage_is_answered_and_survived() {
+    fn s68_garbage_is_answered_and_survived() {
         let folder = std::env::temp_dir().join(format!("pillarbox-control-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         assert_eq!(tell(&folder, Request::ReloadAccounts), Ok(None));

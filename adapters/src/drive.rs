@@ -31,7 +31,8 @@ use futures_lite::{AsyncRead, AsyncWrite, future};
 use pillarbox_core::limits;
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
 use pillarbox_core::smtp::server::ask::TlsEvidence;
-use pillarbox_core::time::Instant;
+use pillarbox_core::time::{Instant, Now};
+use pillarbox_core::trace::Tape;
 
 use crate::env::{Alpn, Env};
 use race::{Connection, Event, Race};
@@ -91,7 +92,7 @@ pub enum StartTls<E: Env> {
 /// Runs a session to its end: until its machine closes and what still came has been read and thrown away.
 ///
 /// `start_tls` is `None` where the machine never asks for it; an ask then fails. Dropping the future drops the connection. It is
-/// boxed, so that nothing that was needed only before the session takes up memory beside it.
+/// boxed, so that nothing that was needed only before the session takes up memory beside it. `tape` records it.
 ///
 /// # Panics
 /// When the machine breaks the contract of [`pillarbox_core::machine`].
@@ -101,6 +102,7 @@ pub fn drive<E, M, H>(
     machine: M,
     host: H,
     start_tls: Option<&StartTls<E>>,
+    tape: Option<Box<dyn Tape<M>>>,
 ) -> Pin<Box<impl Future<Output = Close>>>
 where
     E: Env,
@@ -111,7 +113,7 @@ where
     let mut session = Session {
         connection: Connection::new(stream),
         answers: Answers::default(),
-        machine,
+        machine: Taped { machine, tape },
         host,
     };
     // Not an `async fn`: that would keep room for its arguments twice.
@@ -127,10 +129,39 @@ where
     })
 }
 
+/// A machine, and what watches it.
+struct Taped<M> {
+    machine: M,
+    tape: Option<Box<dyn Tape<M>>>,
+}
+
+impl<M: Machine> Taped<M> {
+    fn handle(&mut self, now: Now, input: Input<'_, M::Value, M::Notice>) {
+        if let Some(tape) = &mut self.tape {
+            tape.input(&mut self.machine, now, &input);
+        }
+        self.machine.handle(now, input);
+    }
+
+    fn poll(&mut self) -> Output<'_, M::Ask> {
+        let output = self.machine.poll();
+        if let Some(tape) = &mut self.tape {
+            tape.output(&output);
+        }
+        output
+    }
+
+    fn closed(&mut self, close: &Close) {
+        if let Some(tape) = &mut self.tape {
+            tape.close(&mut self.machine, close);
+        }
+    }
+}
+
 struct Session<M: Machine, H, S> {
     connection: Connection<S>,
     answers: Answers<M::Value>,
-    machine: M,
+    machine: Taped<M>,
     host: H,
 }
 
@@ -162,7 +193,10 @@ where
                 answers.start(host.perform(ask));
                 continue;
             }
-            Output::Close(close) => return close,
+            Output::Close(close) => {
+                machine.closed(&close);
+                return close;
+            }
             Output::Wait(wait) => wait,
         };
         if let (Some(last), Some(until)) = (ticked.take(), wait.until) {

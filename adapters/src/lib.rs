@@ -20,3 +20,4 @@ pub mod proxy;
 pub mod resolver;
 pub mod server;
 pub mod setup;
+pub mod trace;

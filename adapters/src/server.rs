@@ -25,6 +25,7 @@ use crate::hosts::store::Store;
 use crate::listen::{Bounds, Gate};
 use crate::resolver::Resolver;
 use crate::setup;
+use crate::trace::Records;
 
 /// What a server is started with.
 pub struct Start<E: Env> {
@@ -130,6 +131,7 @@ impl<E: Env> Server<E> {
             secrets,
             store: started.store,
             sessions,
+            records: Records::start(&env, &config.record),
             searches: Arc::new(async_lock::Semaphore::new(password_jobs.saturating_sub(1).max(1))),
             seed,
         });
@@ -236,6 +238,7 @@ impl<E: Env> Server<E> {
             ("delivery", old.delivery != new.delivery),
             ("store.ring", old.ring_bytes != new.ring_bytes),
             ("log", old.log != new.log),
+            ("record", old.record != new.record),
         ];
         Ok(kept
             .into_iter()
@@ -273,6 +276,9 @@ impl<E: Env> Server<E> {
         shared.store.shutdown();
         // Nothing is ever sent: the channel closes when the committer has ended.
         let _ = store_ended.recv().await;
+        if let Some(records) = &shared.records {
+            records.stop().await;
+        }
         tracing::info!("stopped");
     }
 }

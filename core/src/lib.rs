@@ -14,6 +14,7 @@
 //! 5. [`policy`][]: decisions. [`dns`]: how names are asked for. [`setup`]: what mail programs are told.
 //! 6. [`store`]: the journal, the committer (a machine too) and the mailbox model.
 //! 7. [`delivery`], [`dns`]: where mail goes and when, the scheduler (a machine), reports; whom to ask of names, and what to believe.
+//! 8. [`trace`]: how a session is recorded, and replayed byte for byte.
 //!
 //! A runnable example: `cargo run -p pillarbox-core --example smtp_stdio`.
 #![no_std]
@@ -42,3 +43,5 @@ pub mod dns;
 pub mod policy;
 pub mod setup;
 pub mod store;
+
+pub mod trace;

@@ -69,6 +69,8 @@ pub const SMTP_ERRORS_IN_A_ROW: u32 = 3;
 pub const SMTP_ERRORS: u32 = 20;
 /// Failed logins in one session.
 pub const LOGIN_FAILURES: u32 = 3;
+/// Octets of a line of a message, without its line end (RFC 5321 §4.5.3.1.6).
+pub const TEXT_LINE: u64 = 998;
 /// Octets of a submission's header block, which is held whole to be rewritten once (`rules.md`).
 pub const SUBMISSION_HEADER: usize = 256 * 1024;
 /// `Received` fields above which a message loops (RFC 5321 §6.3; `rules.md`).
@@ -421,3 +423,9 @@ pub const CONNECTIONS_PER_NETWORK: usize = 256;
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// How long a proxy may take to name its peer.
 pub const PROXY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Octets of one session's recording; beyond, the recording ends and the session goes on.
+pub const TRACE_SESSION: usize = 16 * 1024 * 1024;
+/// Octets of recordings that wait for the disk; beyond, recordings end and sessions go on.
+pub const TRACE_QUEUED: u64 = 64 * 1024 * 1024;
+/// Recordings that are kept, whatever their size.
+pub const TRACES: usize = 20_000;

@@ -5,6 +5,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 /// A value that can be recorded. `decode(encode(x)) == x` (secrets apart).
 pub trait Record: Sized {
@@ -46,12 +47,34 @@ impl core::fmt::Display for Malformed {
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    texts: Option<&'a Texts>,
 }
+
+/// Where the texts and strings of bytes lie in a recorded form, counted from its end: `(octets from its start to the end, length)`.
+pub type Texts = RefCell<Vec<(usize, usize)>>;
 
 impl<'a> Reader<'a> {
     /// A reader over `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader { rest: bytes }
+        Reader {
+            rest: bytes,
+            texts: None,
+        }
+    }
+
+    /// A reader that notes every text and string of bytes that it passes, whatever it belongs to.
+    pub fn noting(bytes: &'a [u8], texts: &'a Texts) -> Self {
+        Reader {
+            rest: bytes,
+            texts: Some(texts),
+        }
+    }
+
+    /// What was taken last was a text of so many octets.
+    fn note(&self, len: usize) {
+        if let Some(texts) = self.texts {
+            texts.borrow_mut().push((self.rest.len() + len, len));
+        }
     }
 
     /// What has not been read.
@@ -77,7 +100,9 @@ impl<'a> Reader<'a> {
     /// A length, and that many bytes.
     pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let n = u32::decode(self)? as usize;
-        self.take(n)
+        let bytes = self.take(n)?;
+        self.note(n);
+        Ok(bytes)
     }
 }
 
@@ -270,13 +295,17 @@ impl<T: Record> Record for Vec<T> {
     fn decode(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         let n = u32::decode(from)? as usize;
         // A hostile length must not allocate: each item that follows costs at least its own bytes, or nothing grows.
-        let mut items = Vec::with_capacity(n.min(from.rest().len()));
+        let start = from.rest().len();
+        let mut items = Vec::with_capacity(n.min(start));
         for _ in 0..n {
             let before = from.rest().len();
             items.push(T::decode(from)?);
             if from.rest().len() == before && n > 4096 {
                 return Err(Malformed("a list of nothings"));
             }
+        }
+        if size_of::<T>() == 1 && start - from.rest().len() == n {
+            from.note(n);
         }
         Ok(items)
     }

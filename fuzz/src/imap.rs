@@ -1,7 +1,7 @@
 //! IMAP: the framer against a naive reading of the same bytes, and commands against their encoder.
 
 use pillarbox_core::imap::command::encode::encode;
-use pillarbox_core::imap::command::{Bad, Command, Tag, parse};
+use pillarbox_core::imap::command::{Bad, Command, SearchKey, Tag, parse};
 use pillarbox_core::imap::frame::{Event, Framer};
 
 use crate::{pieces, steered};
@@ -29,6 +29,13 @@ pub fn imap_frame(bytes: &[u8]) {
     let whole = said([sent].into_iter().filter(|piece| !piece.is_empty()), logged_in, accept);
     assert_eq!(said(sent.chunks(1), logged_in, accept), whole, "octet by octet");
     assert_eq!(said(pieces(sent, steer), logged_in, accept), whole, "in pieces");
+    planted!(
+        whole
+            .iter()
+            .filter(|said| matches!(said, Said::Octets(octets) if octets.len() == 3))
+            .count()
+            > 1
+    );
     check(sent, &whole, accept);
 }
 
@@ -146,6 +153,9 @@ fn announced(line: &[u8]) -> Option<(u64, bool)> {
 /// A command that is read, written and read again is the same.
 pub fn imap_command(bytes: &[u8]) {
     for (tag, command) in commands(bytes) {
+        planted!(
+            matches!(&command, Command::Search { keys: Some(keys), .. } if keys.len() > 9 && keys.iter().any(|key| matches!(key, SearchKey::Header { .. })))
+        );
         let mut written = Vec::new();
         encode(&tag, &command, &mut written);
         if let Command::Append { .. } = command {

@@ -21,6 +21,7 @@ pub fn message_header(bytes: &[u8]) {
         let value = field.unfolded();
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n')));
         assert!(address_list::parse(&value).len() <= 2 * value.len()); // a group has a beginning and an end
+        planted!(field.is("Date") && date::parse_rfc5322(&value).is_some_and(|time| time.seconds() < 0));
         if let Some(time) = date::parse_rfc5322(&value) {
             let again = date::format_rfc5322(time);
             assert_eq!(date::parse_rfc5322(again.as_bytes()), Some(time), "{again}");
@@ -56,6 +57,7 @@ pub fn message_mime(bytes: &[u8]) {
     assert_eq!(taken(pieces(bytes, steer)), whole);
     assert_eq!(whole.size, bytes.len() as u64);
     nested(&whole.digest);
+    planted!(whole.digest.parts.iter().any(|part| part.number == 3 && part.parent > 1));
     for value in [&whole.digest.envelope, &whole.digest.body, &whole.digest.body_structure] {
         assert!(balanced(value), "{}", String::from_utf8_lossy(value));
     }

@@ -21,6 +21,10 @@ pub fn setup_autodiscover(body: &[u8]) {
     let said = read(body);
     let asked = parse(body);
     if let Ok(said) = &said {
+        planted!(
+            said.iter()
+                .any(|said| matches!(said, Said::Text(text) if text.contains('>') && text.contains('@')))
+        );
         let plain = write(said);
         let again = read(plain.as_bytes());
         // Two prefixes in turn need two declarations, but one for each level in this form.
@@ -33,10 +37,19 @@ pub fn setup_autodiscover(body: &[u8]) {
     }
     let domain = Domain::parse("a.test", false).expect("a domain");
     let services = services(&domain);
+    if let Ok(address) = std::str::from_utf8(body) {
+        let (status, json) = autodiscover::reply_v2(&services, std::slice::from_ref(&domain), address, "AutodiscoverV1");
+        assert_eq!(status == 200, json.starts_with(b"{\"Protocol\""));
+        assert_eq!(autodiscover::reply_v2(&services, &[], address, address).0 == 200, false);
+    }
     let reply = autodiscover::reply(&services, &[domain], body, UnixTime(0));
     let answered = read(&reply).expect("the answer is well-formed");
-    let logins = answered.iter().filter(|said| matches!(said, Said::Open(_, name) if name == "LoginName"));
-    let errors = answered.iter().filter(|said| matches!(said, Said::Open(_, name) if name == "Error"));
+    let logins = answered
+        .iter()
+        .filter(|said| matches!(said, Said::Open(_, name) if name == "LoginName"));
+    let errors = answered
+        .iter()
+        .filter(|said| matches!(said, Said::Open(_, name) if name == "Error"));
     let (logins, errors) = (logins.count(), errors.count());
     assert!((logins, errors) == (2, 0) || (logins, errors) == (0, 1));
     assert!(asked.is_ok() || errors == 1);

@@ -1,9 +1,9 @@
 //! SMTP: commands against their canonical form, and DATA against a naive decoder.
 
 use pillarbox_core::smtp::command::{Command, parse};
-use pillarbox_core::smtp::dot::DotDecoder;
+use pillarbox_core::smtp::dot::{DotDecoder, DotEncoder};
 use pillarbox_core::smtp::parameter::{MailParameters, RcptParameters};
-use pillarbox_core::store::queue::Notify;
+use pillarbox_core::store::queue::{Notify, Ret};
 
 use crate::{pieces, steered};
 
@@ -15,6 +15,9 @@ pub fn smtp_command(line: &[u8]) {
     other[..verb].make_ascii_lowercase();
     assert_eq!(parse(&other), parsed);
     let Ok(command) = parsed else { return };
+    planted!(
+        matches!(&command, Command::Rcpt { parameters, .. } if parameters.notify == Some(Notify::DELAY) && parameters.original.is_some())
+    );
     let written = write(&command);
     assert_eq!(
         parse(&written).as_ref(),
@@ -57,8 +60,10 @@ fn of_mail(parameters: &MailParameters) -> String {
     if parameters.auth {
         text.push_str(" AUTH=<>");
     }
-    if let Some(full) = parameters.ret_full {
-        text.push_str(if full { " RET=FULL" } else { " RET=HDRS" });
+    match parameters.ret {
+        Some(Ret::Full) => text.push_str(" RET=FULL"),
+        Some(Ret::Headers) => text.push_str(" RET=HDRS"),
+        None => {}
     }
     if let Some(id) = &parameters.envelope_id {
         text.push_str(&format!(" ENVID={}", xtext(id)));
@@ -69,8 +74,16 @@ fn of_mail(parameters: &MailParameters) -> String {
 fn of_rcpt(parameters: &RcptParameters) -> String {
     let mut text = String::new();
     if let Some(notify) = parameters.notify {
-        let wanted = [(Notify::SUCCESS, "SUCCESS"), (Notify::FAILURE, "FAILURE"), (Notify::DELAY, "DELAY")];
-        let words: Vec<&str> = wanted.iter().filter(|(one, _)| notify.contains(*one)).map(|(_, word)| *word).collect();
+        let wanted = [
+            (Notify::SUCCESS, "SUCCESS"),
+            (Notify::FAILURE, "FAILURE"),
+            (Notify::DELAY, "DELAY"),
+        ];
+        let words: Vec<&str> = wanted
+            .iter()
+            .filter(|(one, _)| notify.contains(*one))
+            .map(|(_, word)| *word)
+            .collect();
         let value = if words.is_empty() { "NEVER".into() } else { words.join(",") };
         text.push_str(&format!(" NOTIFY={value}"));
     }
@@ -83,7 +96,10 @@ fn of_rcpt(parameters: &RcptParameters) -> String {
 /// The shortest xtext of a value (RFC 3461 §4).
 fn xtext(value: &str) -> String {
     let hex = |c: char| matches!(c, ' ' | '+' | '=');
-    value.chars().map(|c| if hex(c) { format!("+{:02X}", u32::from(c)) } else { c.into() }).collect()
+    value
+        .chars()
+        .map(|c| if hex(c) { format!("+{:02X}", u32::from(c)) } else { c.into() })
+        .collect()
 }
 
 /// What a decoder made of the bytes: body, a bare CR or LF, a NUL, octets behind the end; `None`: no end has come.
@@ -92,12 +108,14 @@ type Decoded = Option<(Vec<u8>, bool, bool, usize)>;
 /// Any split gives what the whole gives, and that is what reading line by line gives: only `CRLF . CRLF` ends (S01).
 pub fn smtp_data(bytes: &[u8]) {
     let (steer, sent) = steered(bytes);
+    round_trip(sent, steer);
     let whole = decode([sent].into_iter(), sent.len());
     assert_eq!(decode(sent.chunks(1), sent.len()), whole);
     assert_eq!(decode(pieces(sent, steer), sent.len()), whole);
     match (whole, naive(sent)) {
         (None, None) => {}
         (Some((body, bare, nul, behind)), Some((naive_body, naive_bare, naive_nul, naive_behind))) => {
+            planted!(!bare && nul && behind > 2 && body.len() > 20);
             assert_eq!((bare, nul, behind), (naive_bare, naive_nul, naive_behind));
             if !bare {
                 assert_eq!(body, naive_body); // a message with a bare CR or LF is refused, whatever its body is
@@ -105,6 +123,33 @@ pub fn smtp_data(bytes: &[u8]) {
         }
         (decoded, naive) => panic!("{decoded:?} but {naive:?}"),
     }
+}
+
+/// Whatever is sent is one message to whoever receives it, however it was cut (S02): its lines, each with CRLF.
+fn round_trip(message: &[u8], seed: u8) {
+    let encode = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let (mut encoder, mut out) = (DotEncoder::new(), Vec::new());
+        pieces.for_each(|piece| encoder.encode(piece, &mut out));
+        encoder.finish(&mut out);
+        out
+    };
+    let sent = encode(&mut [message].into_iter());
+    assert_eq!(encode(&mut message.chunks(1)), sent);
+    assert_eq!(encode(&mut pieces(message, seed)), sent);
+    let (body, bare, _, behind) = naive(&sent).expect("it has an end");
+    assert!(!bare && behind == 0);
+    if !message.is_empty() && message.ends_with(b"\r\n") && !naive_bare(message) {
+        assert_eq!(body, message);
+    }
+}
+
+/// A CR or LF that stands alone.
+fn naive_bare(text: &[u8]) -> bool {
+    (0..text.len()).any(|at| match text[at] {
+        b'\r' => text.get(at + 1) != Some(&b'\n'),
+        b'\n' => at == 0 || text[at - 1] != b'\r',
+        _ => false,
+    })
 }
 
 fn decode<'a>(pieces: impl Iterator<Item = &'a [u8]>, len: usize) -> Decoded {

@@ -11,7 +11,7 @@ use pillarbox_core::smtp::client::ask::{
     Ask, BodyOpened, Credentials, Next, Outcome, Reported, Settings, TlsOutcome, TlsUse, Transaction,
 };
 use pillarbox_core::smtp::server::ask::TlsEvidence;
-use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Wishes};
+use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Ret, Wishes};
 use pillarbox_core::time::Now;
 
 use crate::{pieces, steered};
@@ -29,6 +29,7 @@ pub fn smtp_client(bytes: &[u8]) {
     }
     host.hang_up();
     assert_eq!(host.reported, (0..host.handed).collect::<Vec<u64>>());
+    planted!(host.relayed == 2 && host.reported.len() == 3);
     assert_eq!(host.unusable, usize::from(!host.asked));
     let ends = host.sent.windows(5).filter(|window| window == b"\r\n.\r\n").count();
     assert!(ends as u64 <= host.handed, "{}", String::from_utf8_lossy(&host.sent));
@@ -164,21 +165,22 @@ impl Host {
 
     fn transaction(&self) -> Transaction {
         let recipient = |address: &str| QueuedRecipient {
-            address: Mailbox::parse(address, true).expect("an address"),
             original: Some("rfc822;x+y@two.test".into()),
-            notify: Notify::SUCCESS,
+            notify: Some(Notify::SUCCESS),
+            ..QueuedRecipient::of(Mailbox::parse(address, true).expect("an address"))
         };
         Transaction {
             id: QueueId(self.handed),
             reverse_path: ReversePath::Null,
             wishes: Wishes {
-                ret_full: true,
+                ret: Some(Ret::Full),
                 envelope_id: Some("a=b".into()),
                 eight_bit: self.steer & 64 != 0,
                 utf8: false,
             },
             recipients: vec![recipient("bob@two.test"), recipient("j\u{fc}rgen@two.test")],
             size: MESSAGE.len() as u64,
+            ours: self.steer & 32 != 0,
         }
     }
 

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Mail from one Pillarbox to another over DNS and SMTP: sent by curl, swaks and Python through 465 and through 587 with STARTTLS, read by
 imaplib, curl and mbsync on the other side, byte-identical below the trace fields. Then one message to recipients of every fate, and the
-reports that its sender gets. Two server processes, a DNS responder, and servers with bad manners, all on loopback.
+reports that its sender gets; one whose successes are asked for, and theirs; one that must be re-encoded on its way. Two server processes, a DNS responder, and servers with bad manners, all on loopback.
 Needs curl, swaks, mbsync (Debian: curl swaks isync)."""
 import email
+import email.message
 import email.policy
 import glob
 import imaplib
 import json
 import os
+import smtplib
 import socketserver
 import ssl
 import threading
@@ -44,7 +46,7 @@ class Manners(socketserver.StreamRequestHandler):
                 continue
             verb = line[:4].decode("ascii", "replace").upper()
             if verb == "EHLO":
-                self.say("250-bad.test\r\n250-PIPELINING\r\n250 8BITMIME")
+                self.say("250-bad.test\r\n250 PIPELINING" if self.server.seven_bit else "250-bad.test\r\n250-PIPELINING\r\n250 8BITMIME")
             elif verb == "QUIT":
                 self.say("221 bye")
                 return
@@ -70,9 +72,9 @@ class Rude(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, address, replies):
+    def __init__(self, address, replies, seven_bit=False):
         super().__init__((address, PORT), Manners)
-        self.replies, self.lines = replies, []
+        self.replies, self.lines, self.seven_bit = replies, [], seven_bit
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -198,6 +200,90 @@ def recipients_of(report):
                 yield block["Final-Recipient"].split(";")[1].strip(), block
 
 
+def successes(here, there, refusing):
+    """RFC 3461: NOTIFY=SUCCESS for a mailbox here, an alias of several, and two servers without DSN; ENVID and ORCPT come back."""
+    here.cli("alias", "add", "friends@here.test", "bob@here.test", "alice@there.test")
+    refusing.replies["RCPT"] = ["250 2.1.5 OK"]
+    before = len(inbox(here, "alice", 0))
+    data = message("every success", "alice@here.test", "many@here.test")
+    with smtplib.SMTP_SSL(here.address, here.port["submissions"], context=insecure()) as smtp:
+        smtp.login("alice@here.test", PASSWORD)
+        smtp.ehlo()
+        check("DSN is offered to who has logged in", smtp.has_extn("dsn"))
+        smtp.mail("alice@here.test", ["RET=FULL", "ENVID=QQ+2B314159"])
+        for address, options in (
+            ("bob@here.test", ["NOTIFY=SUCCESS", "ORCPT=rfc822;Bob+2Bx@here.test"]),
+            ("friends@here.test", ["NOTIFY=SUCCESS,FAILURE"]),
+            ("bob@there.test", ["NOTIFY=SUCCESS,FAILURE"]),
+            ("x@refusing.test", ["NOTIFY=SUCCESS"]),
+            ("y@later.test", ["NOTIFY=FAILURE,DELAY"]),
+        ):
+            code, text = smtp.rcpt(address, options)
+            check(f"RCPT {address} is taken", code == 250, str(text))
+        code, text = smtp.data(data)
+        check("the message is taken", code == 250, str(text))
+    expected = {
+        "bob@here.test": "delivered",
+        "friends@here.test": "expanded",
+        "bob@there.test": "relayed",
+        "x@refusing.test": "relayed",
+    }
+    reported, end = {}, time.monotonic() + 30
+    while set(reported) != set(expected) and time.monotonic() < end:
+        time.sleep(0.2)
+        reports = inbox(here, "alice", 0)[before:]
+        reported = {address: fields for report in reports for address, fields in recipients_of(report)}
+    actions = {address: fields["Action"] for address, fields in reported.items()}
+    check("each success is reported as what it is, and nothing else", actions == expected, str(actions))
+    check("once", sum(len(list(recipients_of(report))) for report in reports) == len(expected), str(reports))
+    check("with a status of success", all(fields["Status"].startswith("2.") for fields in reported.values()))
+    original = reported["bob@here.test"]["Original-Recipient"]
+    check("ORCPT comes back", original.replace(" ", "") == "rfc822;Bob+x@here.test", original)
+    for report in reports:
+        parsed = email.message_from_bytes(report, policy=email.policy.default)
+        parts = parsed.get_payload()
+        check("a report of success has three parts", len(parts) == 3 and parsed.get_param("report-type") == "delivery-status")
+        check("ENVID comes back", parts[1].get_payload()[0]["Original-Envelope-Id"] == "QQ+314159", parts[1].as_string())
+        check("the header comes back, not the text", "every success" in parts[2].as_string() and parts[2].get_content_type() == "text/rfc822-headers")
+
+
+def encoded(here, there):
+    """What smtplib submits with a line over 998 octets, or 8-bit for a server without 8BITMIME, arrives as the same text in lines that all
+    servers take."""
+    seven = Rude("127.0.0.6", {}, seven_bit=True)
+    text = "caf\u00e9 = " * 400 + "\r\n-- \r\nAlice\r\n"
+    mail = email.message.EmailMessage(policy=email.policy.SMTP.clone(max_line_length=None, cte_type="8bit"))
+    mail["From"], mail["To"], mail["Subject"] = "alice@here.test", "many@there.test", "a long line"
+    mail.set_content(text.replace("\r\n", "\n"), cte="8bit")
+    mail.add_attachment(b"\x01" * 3000, maintype="application", subtype="octet-stream", cte="7bit")
+    mail.add_attachment("caf\u00e9 au lait\n", subtype="html", cte="8bit")
+    data = mail.as_bytes()
+    check("a line is too long at first", max(map(len, data.split(b"\r\n"))) > 998)
+    send_python(here, here.port["submissions"], data, True, "alice@here.test", "bob@here.test,alice@there.test,z@seven.test")
+    end = time.monotonic() + 30
+    while b"." not in seven.lines and time.monotonic() < end:
+        time.sleep(0.1)
+    unstuffed = [line[1:] if line.startswith(b".") else line for line in seven.lines[: seven.lines.index(b".")]]
+    check("a server without 8BITMIME gets seven bits", all(line.isascii() for line in unstuffed))
+    copies = {"the seven-bit server": b"\r\n".join(unstuffed) + b"\r\n"}
+    for name, server, user in (("the local mailbox", here, "bob"), ("the other server", there, "alice")):
+        end, found = time.monotonic() + 30, []
+        while not found and time.monotonic() < end:
+            found = [body for body in inbox(server, user, 1) if b"Subject: a long line\r\n" in body]
+        copies[name] = found[0] if found else b""
+    for name, copy in copies.items():
+        parsed = email.message_from_bytes(copy, policy=email.policy.SMTP)
+        parts = [part for part in parsed.walk() if not part.is_multipart()]
+        payloads = [part.get_payload(decode=True) for part in parts]
+        sent = email.message_from_bytes(data, policy=email.policy.SMTP)
+        want = [part.get_payload(decode=True) for part in sent.walk() if not part.is_multipart()]
+        check(f"no line is over 998 octets: {name}", copy and max(map(len, copy.split(b"\r\n"))) <= 998)
+        check(f"the content is the same: {name}", payloads == want, str([len(payload) for payload in payloads]))
+        encodings = [part["Content-Transfer-Encoding"] for part in parts]
+        third = "quoted-printable" if name == "the seven-bit server" else "8bit"
+        check(f"each part has its encoding: {name}", encodings == ["quoted-printable", "base64", third], str(encodings))
+
+
 def across_a_kill(here, dns):
     """What waits survives kill -9, and goes when the other side is there."""
     data = message("waits for the other side", "alice@here.test", "late@slow.test")
@@ -230,6 +316,7 @@ def main():
         "later.test": {"A": ["127.0.0.4"]},
         "nomail.test": {"MX": ["0 ."]},
         "slow.test": {"A": ["127.0.0.5"]},
+        "seven.test": {"A": ["127.0.0.6"]},
     }
     later = Rude("127.0.0.4", {"RCPT": ["451 4.3.2 come back later", "250 2.1.5 OK"]})
     refusing = Rude("127.0.0.3", {"RCPT": ["550 5.7.1 not today"]})
@@ -240,6 +327,8 @@ def main():
         ) as there:
             there_and_back(here, there)
             fates(here, there, later, refusing)
+            successes(here, there, refusing)
+            encoded(here, there)
             across_a_kill(here, dns)
     finish()
 

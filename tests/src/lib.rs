@@ -2,6 +2,9 @@
 
 pub mod client;
 pub mod disk;
+#[cfg(feature = "server")]
+pub mod double;
+pub mod recording;
 pub mod rng;
 pub mod script;
 #[cfg(feature = "server")]

@@ -7,7 +7,7 @@ use pillarbox_core::address::{Domain, Mailbox, ReversePath};
 use pillarbox_core::delivery::dsn::{self, Action, Ours, ReportMatter, Told};
 use pillarbox_core::message::digest::Digest;
 use pillarbox_core::message::mime::Walker;
-use pillarbox_core::store::queue::{Enqueue, Notify, QueuedRecipient, Said, Wishes};
+use pillarbox_core::store::queue::{Enqueue, Notify, QueuedRecipient, Ret, Said, Wishes};
 use pillarbox_core::time::UnixTime;
 use proptest::prelude::*;
 
@@ -15,11 +15,11 @@ fn mailbox(text: &str) -> Mailbox {
     Mailbox::parse(text, true).expect("an address")
 }
 
-fn message(recipients: &[&str], ret_full: bool) -> Enqueue {
+fn message(recipients: &[&str], ret: Option<Ret>) -> Enqueue {
     let recipient = |address: &&str| QueuedRecipient {
-        address: mailbox(address),
         original: Some(format!("rfc822;{address}").into()),
-        notify: Notify(7),
+        notify: Some(Notify(7)),
+        ..QueuedRecipient::of(mailbox(address))
     };
     Enqueue {
         message: "m0000000000000001".into(),
@@ -30,7 +30,7 @@ fn message(recipients: &[&str], ret_full: bool) -> Enqueue {
         arrived: UnixTime::from_seconds(1_795_510_800),
         expires: UnixTime::from_seconds(1_795_942_800),
         wishes: Wishes {
-            ret_full,
+            ret,
             ..Wishes::default()
         },
         recipients: recipients.iter().map(recipient).collect(),
@@ -87,7 +87,7 @@ fn own_tree(bytes: &[u8]) -> Vec<String> {
 
 #[test]
 fn both_parsers_find_the_three_parts() {
-    let message = message(&["bob@two.test", "carol@two.test", "dave@two.test"], true);
+    let message = message(&["bob@two.test", "carol@two.test", "dave@two.test"], Some(Ret::Full));
     let news = vec![
         told(2, Action::Relayed, "taken"),
         told(0, Action::Failed, "no such user"),
@@ -143,11 +143,62 @@ fn both_parsers_find_the_three_parts() {
     assert_eq!(attached.subject(), Some("hello"));
 }
 
+/// RFC 3461 §5.2.3, §5.2.7.3: a report of success, with the header alone whatever RET says (§4.3).
+#[test]
+fn both_parsers_read_a_success() {
+    let mut message = message(&["bob@one.test", "friends@one.test", "carol@two.test"], Some(Ret::Full));
+    message.recipients[0].notify = Some(Notify::SUCCESS);
+    message.recipients[2].notify = None;
+    message.wishes.envelope_id = Some("QQ314159".into());
+    let here = |recipient, action| Told {
+        said: None,
+        ..told(recipient, action, "")
+    };
+    let news = vec![
+        here(1, Action::Expanded),
+        here(0, Action::Delivered),
+        told(2, Action::Relayed, "taken"),
+    ];
+    let report = written(&message, news, b"From: alice@one.test\r\nSubject: hello\r\n\r\nthe body\r\n");
+    assert_eq!(
+        own_tree(&report.bytes),
+        [
+            "multipart/report",
+            "text/plain",
+            "message/delivery-status",
+            "text/rfc822-headers"
+        ]
+    );
+    let parsed = MessageParser::default().parse(&report.bytes).expect("it parses");
+    assert_eq!(parsed.subject(), Some("Your message was delivered"));
+    let status = parsed
+        .parts
+        .iter()
+        .find(|part| part.is_content_type("message", "delivery-status"));
+    let status = String::from_utf8_lossy(status.expect("a status part").contents()).into_owned();
+    let want = "Reporting-MTA: dns; mx.one.test\r\nOriginal-Envelope-Id: QQ314159\r\nArrival-Date: Tue, 24 Nov 2026 09:00:00 \
+                +0000\r\n\r\nOriginal-Recipient: rfc822; bob@one.test\r\nFinal-Recipient: rfc822; bob@one.test\r\nAction: \
+                delivered\r\nStatus: 2.0.0\r\n\r\nOriginal-Recipient: rfc822; friends@one.test\r\nFinal-Recipient: rfc822; \
+                friends@one.test\r\nAction: expanded\r\nStatus: 2.0.0";
+    assert_eq!(status.trim_end(), want, "who did not ask is not in it");
+    let human = parsed.body_text(0).expect("words for people");
+    let human: String = human.split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in [
+        "was delivered to the following",
+        "<bob@one.test>",
+        "was passed on to all members",
+        "<friends@one.test>",
+    ] {
+        assert!(human.contains(words), "{human}");
+    }
+    assert!(!human.contains("carol@two.test"), "{human}");
+}
+
 proptest! {
     /// Whatever is returned and said, the tree is ours: nothing from outside makes a part.
     #[test]
     fn nothing_from_outside_makes_a_part(text: String, original: Vec<u8>, lines in proptest::collection::vec("[-=_a-z0-9:\" ]{0,30}", 0..8)) {
-        let message = message(&["bob@two.test"], false);
+        let message = message(&["bob@two.test"], None);
         for original in [original, [lines.join("\r\n"), "\r\n".into()].concat().into_bytes()] {
             let report = written(&message, vec![told(0, Action::Failed, &text)], &original);
             let tree = own_tree(&report.bytes);

@@ -1,7 +1,9 @@
 //! Mail out and reports back: two complete servers, a fake DNS and a user over the simulated environment, in virtual time. The same seed
 //! gives the same trace.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use pillarbox::env::Env;
@@ -32,7 +34,7 @@ fn story<T: Future<Output = ()> + Send + 'static>(seed: u64, tell: impl FnOnce(I
     zone = zone.address("mx.silent.test", IpAddr::from([10, 0, 0, 99]));
     zone = zone.address("inner.test", IpAddr::from([127, 0, 0, 1]));
     world.dns(zone);
-    server::start(&world, nodes[0], ONE, &["alice", "bob"]);
+    start_one(&world, nodes[0]);
     server::start(&world, nodes[1], TWO, &["carol", "dave"]);
     let internet = Internet {
         client: world.client(),
@@ -44,6 +46,15 @@ fn story<T: Future<Output = ()> + Send + 'static>(seed: u64, tell: impl FnOnce(I
         assert_eq!(world.panics(ip), Vec::<String>::new(), "seed {seed}");
     }
     world.trace()
+}
+
+/// The first server: two accounts, an alias of two targets, and one that leads elsewhere.
+fn start_one(nodes: &Nodes, ip: IpAddr) {
+    let aliases: [(&str, &[&str]); 2] = [
+        ("friends@one.test", &["bob@one.test", "carol@two.test"]),
+        ("away@one.test", &["dave@two.test"]),
+    ];
+    server::start_with_aliases(nodes, ip, ONE, &["alice", "bob"], &aliases);
 }
 
 #[derive(Clone)]
@@ -64,23 +75,50 @@ impl Internet {
     }
 
     async fn submit_from(&self, from: &str, to: &[&str], subject: &str) {
+        self.try_submit(from, to, subject).await.expect("taken");
+    }
+
+    async fn try_submit(&self, from: &str, to: &[&str], subject: &str) -> io::Result<()> {
+        self.try_submit_bytes(from, to, &message(subject)).await
+    }
+
+    async fn try_submit_bytes(&self, from: &str, to: &[&str], message: &[u8]) -> io::Result<()> {
         let stream = server::connect(&self.client, SocketAddr::new(self.nodes[0], 587)).await;
-        let mut smtp = Smtp::begin(stream).await.expect("a session");
+        let mut smtp = Smtp::begin(stream).await?;
         let login = base64::encode(format!("\0alice@one.test\0{PASSWORD}").as_bytes());
-        smtp.command(&format!("AUTH PLAIN {login}"), "235").await.expect("logged in");
-        smtp.command(&format!("MAIL FROM:<{from}>"), "250").await.expect("MAIL");
+        smtp.command(&format!("AUTH PLAIN {login}"), "235").await?;
+        smtp.command(&format!("MAIL FROM:<{from}>"), "250").await?;
         for to in to {
-            smtp.command(&format!("RCPT TO:<{to}>"), "250").await.expect("RCPT");
+            // What follows the address are its parameters.
+            let (to, parameters) = to.split_once(' ').unwrap_or((to, ""));
+            let rcpt = format!("RCPT TO:<{to}> {parameters}");
+            smtp.command(rcpt.trim_end(), "250").await?;
         }
-        smtp.command("DATA", "354").await.expect("DATA");
-        smtp.0.send(&stuffed(&message(subject))).await.expect("sent");
-        smtp.expect("250").await.expect("taken");
-        smtp.command("QUIT", "221").await.expect("QUIT");
+        smtp.command("DATA", "354").await?;
+        smtp.0.send(&stuffed(message)).await?;
+        smtp.expect("250").await?;
+        // It has been taken, whatever becomes of the connection.
+        drop(smtp.command("QUIT", "221").await);
+        Ok(())
     }
 
     /// The INBOX of a user, whole messages as text.
     async fn inbox(&self, address: &str) -> Vec<String> {
         self.mailbox(address, "INBOX").await
+    }
+
+    /// What FETCH says of a message.
+    async fn fetch(&self, address: &str, number: usize, what: &str) -> String {
+        let ip = if address.ends_with(ONE) {
+            self.nodes[0]
+        } else {
+            self.nodes[1]
+        };
+        let stream = server::connect(&self.client, SocketAddr::new(ip, 143)).await;
+        let mut imap = Imap::login(stream, address, PASSWORD).await.expect("a session");
+        imap.ok("EXAMINE INBOX").await.expect("a mailbox");
+        let fetched = imap.ok(&format!("FETCH {number} {what}")).await.expect("fetched");
+        fetched.iter().map(|response| response.text.as_str()).collect()
     }
 
     async fn mailbox(&self, address: &str, name: &str) -> Vec<String> {
@@ -158,6 +196,155 @@ fn mail_out_and_a_report_back() {
     assert_eq!(one.difference(&two), None);
 }
 
+/// RFC 3461: who asks for it is told of every success: of mailboxes here and there, of an alias as a whole, and by the other server of what
+/// was handed to it. Nobody else is told, and nothing that goes to nobody.
+#[test]
+fn success_is_reported_where_it_is_wished_for() {
+    story(6, async |net: Internet| {
+        let to = [
+            "bob@one.test NOTIFY=SUCCESS ORCPT=rfc822;Bob@One.Test",
+            "friends@one.test NOTIFY=SUCCESS,FAILURE",
+            "away@one.test NOTIFY=SUCCESS",
+            "alice@one.test",
+        ];
+        net.submit(&to, "first").await;
+        net.pass(Duration::from_secs(30)).await;
+        for user in ["bob@one.test", "carol@two.test", "dave@two.test"] {
+            assert_eq!(count(&net.inbox(user).await, "first"), 1, "{user}");
+        }
+        let inbox = net.inbox("alice@one.test").await;
+        assert_eq!((inbox.len(), count(&inbox, "first")), (3, 1), "{inbox:#?}");
+        let report = |what: &str| inbox.iter().filter(|message| message.contains(what)).collect::<Vec<_>>();
+        // two.test offers DSN to nobody that has not logged in: one.test says that it handed the message on.
+        let relayed = report("Action: relayed\r\n");
+        let [relayed] = relayed[..] else { panic!("{relayed:?}") };
+        assert!(
+            relayed.contains("\r\n\r\nFinal-Recipient: rfc822; dave@two.test\r\nAction: relayed\r\nStatus: 2.0.0\r\n"),
+            "{relayed}"
+        );
+        assert!(
+            !relayed.contains("carol"),
+            "who is behind an alias is no success of its own: {relayed}"
+        );
+        let here = report("Action: delivered\r\n");
+        let [here] = here[..] else { panic!("{here:?}") };
+        for part in [
+            "Return-Path: <>\r\nDelivered-To: alice@one.test\r\n",
+            "\r\n\r\nOriginal-Recipient: rfc822; Bob@One.Test\r\nFinal-Recipient: rfc822; bob@one.test\r\nAction: \
+             delivered\r\nStatus: 2.0.0\r\n",
+            "\r\n\r\nFinal-Recipient: rfc822; friends@one.test\r\nAction: expanded\r\nStatus: 2.0.0\r\n",
+            "Content-Type: text/rfc822-headers\r\n",
+            "Subject: first\r\n",
+        ] {
+            assert!(here.contains(part), "{part} in\n{here}");
+        }
+        assert!(!here.contains("The text of first."), "{here}");
+        net.submit_from(
+            "",
+            &["bob@one.test NOTIFY=SUCCESS", "friends@one.test NOTIFY=SUCCESS"],
+            "second",
+        )
+        .await;
+        net.pass(Duration::from_secs(86_400)).await;
+        assert_eq!(count(&net.inbox("bob@one.test").await, "second"), 1);
+        assert_eq!(
+            net.inbox("alice@one.test").await.len(),
+            3,
+            "nobody is told of what comes from nobody"
+        );
+    });
+}
+
+/// The server loses its power at every journal sync of a local delivery whose success is to be reported, before and behind its 250: there
+/// are as many reports as deliveries, and one of each when the message was acknowledged.
+#[test]
+fn success_is_reported_once_at_every_sync() {
+    let (mut lost, mut owed) = (0, 0);
+    for sync in 1..8 {
+        let (tell, told) = mpsc::channel();
+        story(200 + sync, async move |net: Internet| {
+            net.submit(&["bob@one.test"], "before").await;
+            net.pass(Duration::from_secs(60)).await;
+            let mut left = sync;
+            let fuse = move |op: &DiskOp| {
+                let journal =
+                    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
+                left = left.saturating_sub(u64::from(journal));
+                journal && left == 0
+            };
+            net.world.power_loss_after(net.nodes[0], fuse);
+            let to = ["bob@one.test NOTIFY=SUCCESS"];
+            let taken = net.try_submit("alice@one.test", &to, "first").await.is_ok();
+            net.pass(Duration::from_secs(60)).await;
+            let crashed = net.world.ended(net.nodes[0]).is_some();
+            if crashed {
+                start_one(&net.world, net.nodes[0]);
+            }
+            net.pass(Duration::from_secs(3600)).await;
+            let delivered = count(&net.inbox("bob@one.test").await, "first");
+            let reports = net.inbox("alice@one.test").await;
+            assert_eq!(reports.len(), delivered, "sync {sync}: {reports:?}");
+            assert!(delivered == 1 || !taken, "sync {sync}: it was acknowledged");
+            assert!(
+                reports.iter().all(|report| report.contains("Action: delivered\r\n")),
+                "{reports:?}"
+            );
+            tell.send((crashed && !taken, crashed && taken)).expect("the test listens");
+        });
+        let (unacknowledged, acknowledged) = told.recv().expect("the story has ended");
+        lost += u32::from(unacknowledged);
+        owed += u32::from(acknowledged);
+    }
+    assert!(lost > 0 && owed > 0, "crashes on both sides of the 250: {lost}, {owed}");
+}
+
+/// RFC 5321 §4.5.3.1.6: what a user hands in with a line over 998 octets is encoded before anybody gets it, held in memory or in a file; the
+/// content, the digest and the attachment are those of the message that is there.
+#[test]
+fn long_lines_are_encoded_before_anybody_gets_them() {
+    story(7, async |net: Internet| {
+        let long = "A paragraph that is a line = \u{e4} ".repeat(60);
+        for lines in [3, 400] {
+            let text = format!("{long}\r\n.short\r\n").repeat(lines);
+            let header = "From: <alice@one.test>\r\nDate: Tue, 24 Nov 2026 09:00:00 +0000\r\nMessage-ID: <1@one.test>\r\n";
+            let data = format!(
+                "{header}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; \
+                 charset=utf-8\r\n\r\n{text}\r\n--b\r\nContent-Type: application/x\r\nContent-Disposition: \
+                 attachment\r\n\r\n{text}\r\n--b--\r\n"
+            );
+            let to = ["bob@one.test", "carol@two.test"];
+            net.try_submit_bytes("alice@one.test", &to, data.as_bytes())
+                .await
+                .expect("taken");
+            net.pass(Duration::from_secs(60)).await;
+            for user in to {
+                let inbox = net.inbox(user).await;
+                let got = inbox.last().expect("a message");
+                assert!(got.lines().all(|line| line.len() <= 998), "{user}, {lines}");
+                let parsed = mail_parser::MessageParser::default().parse(got).expect("it parses");
+                assert_eq!(parsed.body_text(0).as_deref(), Some(text.as_str()), "{user}, {lines}");
+                let attachment = parsed.attachment(0).expect("an attachment").contents();
+                assert!(attachment == text.as_bytes(), "{user}, {lines}");
+                let sizes = net.fetch(user, inbox.len(), "(RFC822.SIZE BODYSTRUCTURE)").await;
+                assert!(sizes.contains(&format!("RFC822.SIZE {} ", got.len())), "{sizes}");
+                let encodings = ["\"quoted-printable\"", "\"base64\""];
+                assert!(encodings.iter().all(|encoding| sizes.contains(encoding)), "{sizes}");
+            }
+        }
+        let line = "x".repeat(998);
+        let data = format!("From: <alice@one.test>\r\nDate: x\r\nMessage-ID: <2@one.test>\r\n\r\n{line}\r\n");
+        let to = ["bob@one.test"];
+        net.try_submit_bytes("alice@one.test", &to, data.as_bytes())
+            .await
+            .expect("taken");
+        let inbox = net.inbox("bob@one.test").await;
+        assert!(
+            inbox.last().expect("a message").ends_with(&data),
+            "what need not be encoded is not"
+        );
+    });
+}
+
 /// What no route leads to fails at once, each with its rule.
 #[test]
 fn nowhere() {
@@ -211,7 +398,7 @@ fn the_other_server_is_away() {
             net.pass(Duration::from_secs(10 * 60)).await;
             if power_loss {
                 net.world.power_loss(net.nodes[0]);
-                server::start(&net.world, net.nodes[0], ONE, &["alice", "bob"]);
+                start_one(&net.world, net.nodes[0]);
             }
             net.pass(Duration::from_secs(20 * 60)).await;
             server::start(&net.world, net.nodes[1], TWO, &["carol", "dave"]);
@@ -270,7 +457,7 @@ fn law_6_at_every_sync() {
             net.world.power_loss_after(net.nodes[0], fuse);
             net.pass(Duration::from_secs(60)).await;
             if net.world.ended(net.nodes[0]).is_some() {
-                server::start(&net.world, net.nodes[0], ONE, &["alice", "bob"]);
+                start_one(&net.world, net.nodes[0]);
             }
             net.pass(Duration::from_secs(3600)).await;
             let carol = count(&net.inbox("carol@two.test").await, "first");

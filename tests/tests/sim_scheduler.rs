@@ -14,7 +14,7 @@ use pillarbox_core::delivery::dsn::Ours;
 use pillarbox_core::delivery::scheduler::ask::{Operation, Settings, Which};
 use pillarbox_core::smtp::client::ask::Outcome;
 use pillarbox_core::store::queue::{
-    Enqueue, Notify, QueueId, QueueRow, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes,
+    Enqueue, QueueId, QueueRow, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes,
 };
 use pillarbox_core::store::{AccountId, EmailId, Location};
 use pillarbox_tests::sim::{SimEnv, World};
@@ -125,6 +125,7 @@ impl Post for Made {
                     RowState::Relayed => "relayed",
                     RowState::Failed => "failed",
                     RowState::Cancelled => "cancelled",
+                    RowState::Delivered => "delivered",
                 };
                 format!("{}/{} {state}", change.id.0, change.recipient)
             })
@@ -169,14 +170,7 @@ fn message(env: &SimEnv, id: u64, from: &str, to: &[&str]) -> Arc<QueuedMessage>
             arrived: now,
             expires: now.after(Duration::from_secs(86_400)),
             wishes: Wishes::default(),
-            recipients: to
-                .iter()
-                .map(|to| QueuedRecipient {
-                    address: mailbox(to),
-                    original: None,
-                    notify: Notify::DEFAULT,
-                })
-                .collect(),
+            recipients: to.iter().map(|to| QueuedRecipient::of(mailbox(to))).collect(),
         }),
         body_len: 31,
         body_crc: 0,

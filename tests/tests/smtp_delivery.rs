@@ -17,7 +17,7 @@ use pillarbox_core::limits;
 use pillarbox_core::machine::BodyError;
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::client::ask::{Credentials, Outcome, TlsUse, Transaction};
-use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Said, Wishes};
+use pillarbox_core::store::queue::{QueueId, QueuedRecipient, Said, Wishes};
 use pillarbox_core::time::Instant;
 use pillarbox_tests::client::Lines;
 use pillarbox_tests::client::imap::Imap;
@@ -32,6 +32,8 @@ use pillarbox_tests::sim::{Nodes, SimEnv, World};
 struct Outbox {
     messages: Vec<Vec<u8>>,
     handed: Mutex<usize>,
+    /// Users of ours handed them in.
+    ours: bool,
     /// Reading fails from this octet on.
     unreadable_from: Option<u64>,
     reports: Mutex<Vec<String>>,
@@ -106,12 +108,9 @@ impl TransactionSource for Outbox {
                 eight_bit: !message.is_ascii(),
                 ..Wishes::default()
             },
-            recipients: vec![QueuedRecipient {
-                address: mailbox("bob@two.test"),
-                original: None,
-                notify: Notify::DEFAULT,
-            }],
+            recipients: vec![QueuedRecipient::of(mailbox("bob@two.test"))],
             size: message.len() as u64,
+            ours: self.ours,
         }))
     }
 
@@ -174,6 +173,7 @@ fn outbound(env: &SimEnv) -> Outbound<SimEnv> {
         hostname: "mx.one.test".into(),
         sources: Vec::new(),
         login: None,
+        records: None,
     }
 }
 
@@ -487,6 +487,41 @@ fn s05_no_reply_crosses_the_handshake() {
         let unusable = outbox.unusable().expect("it cannot be used");
         assert!(unusable.starts_with("451 4.7.5"), "{unusable}");
     });
+}
+
+/// RFC 6152 §3: 8-bit mail of ours goes to a server without 8BITMIME in seven bits, byte for byte the same when it is decoded; the mail of
+/// others fails.
+#[test]
+fn eight_bit_mail_for_a_seven_bit_server() {
+    for ours in [true, false] {
+        let world = World::new(20 + u64::from(ours));
+        let mut script = vec![Say("220 hi"), Read("EHLO"), Say("250 hi")];
+        script.extend(if ours { transaction() } else { Vec::new() });
+        script.extend(if ours { vec![Message, Say("250 taken")] } else { Vec::new() });
+        script.extend([Read("QUIT"), Say("221 bye")]);
+        let (ip, got) = fake(&world, 1, vec![script]);
+        tell(world, move |env, _| async move {
+            let text = ".a line of a large message, with an \u{e4}\r\n".repeat(10_000);
+            let message = format!("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}");
+            let outbox = Arc::new(Outbox {
+                messages: vec![message.into_bytes()],
+                ours,
+                ..Outbox::default()
+            });
+            let plan = plan(vec![hop("mx.two.test", &[ip], TlsUse::Opportunistic, false)]);
+            deliver(&outbound(&env), &plan, outbox.clone()).await;
+            if !ours {
+                let want = "failed 554 5.6.3 the message has 8-bit octets, and the server does not offer 8BITMIME";
+                return assert_eq!(outbox.reports(), [want]);
+            }
+            assert_eq!(outbox.reports(), ["relayed"]);
+            let got = got.lock().unwrap();
+            let sent = got[1].replace("\r\n..", "\r\n.");
+            assert!(sent.is_ascii());
+            let parsed = mail_parser::MessageParser::default().parse(&sent).expect("it parses");
+            assert!(parsed.body_text(0).as_deref() == Some(text.as_str()), "{}", &sent[..300]);
+        });
+    }
 }
 
 // --- what goes wrong with a message -----------------------------------------------------------------------------------------------

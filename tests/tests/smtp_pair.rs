@@ -11,7 +11,7 @@ use pillarbox_core::machine::{Input, Machine, Output};
 use pillarbox_core::policy::access::{RecipientVerdict, Refusal, Target};
 use pillarbox_core::smtp::{client, server};
 use pillarbox_core::store::AccountId;
-use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Wishes};
+use pillarbox_core::store::queue::{QueueId, QueuedRecipient, Wishes};
 use pillarbox_core::time::Now;
 use pillarbox_tests::rng::Rng;
 use proptest::prelude::*;
@@ -142,11 +142,7 @@ impl Pair {
         let answer = match ask {
             Ask::NextTransaction { then } => {
                 let next = self.messages.get(self.handed).map(|message| {
-                    let recipient = |address: &str| QueuedRecipient {
-                        address: Mailbox::parse(address, false).expect("an address"),
-                        original: None,
-                        notify: Notify::DEFAULT,
-                    };
+                    let recipient = |address: &str| QueuedRecipient::of(Mailbox::parse(address, false).expect("an address"));
                     Arc::new(Transaction {
                         id: QueueId(self.handed as u64),
                         reverse_path: ReversePath::Null,
@@ -156,6 +152,7 @@ impl Pair {
                         },
                         recipients: vec![recipient("bob@two.test"), recipient("eve@two.test")],
                         size: message.len() as u64,
+                        ours: false,
                     })
                 });
                 self.handed += 1;

@@ -12,7 +12,7 @@ use pillarbox_core::address::{Domain, Host, Mailbox};
 use pillarbox_core::decision::{Fact, FactAnswer, Failure, Known, Question};
 use pillarbox_core::limits;
 use pillarbox_core::policy::access::Login;
-use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
+use pillarbox_core::sasl::{Proof, ProofVerdict, ScramSalt};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::server::ask::PasswordVerdict;
 use pillarbox_core::store::AccountId;
@@ -26,6 +26,7 @@ pub mod scram;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use file::{Account, AccountsError, Alias, AliasAddress, Register};
 pub use table::Table;
@@ -178,7 +179,10 @@ impl<E: Env> Accounts<E> {
     pub fn prove(&self, login: &str, message: &str, proof: &[u8; 32]) -> ProofVerdict {
         let (account, keys) = self.keys(login);
         match (account, keys.check(message, proof)) {
-            (Some(login), Some(signature)) => ProofVerdict::Granted { login, signature },
+            (Some(login), Some(signature)) => ProofVerdict::Granted {
+                login,
+                signature: Proof(signature),
+            },
             (Some(_) | None, _) => ProofVerdict::Denied,
         }
     }

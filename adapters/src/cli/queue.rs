@@ -234,6 +234,7 @@ fn state(state: RowState) -> &'static str {
         RowState::Relayed => "relayed",
         RowState::Failed => "failed",
         RowState::Cancelled => "cancelled",
+        RowState::Delivered => "delivered",
     }
 }
 

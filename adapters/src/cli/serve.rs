@@ -247,6 +247,7 @@ impl Running {
             delivery,
             ring_bytes,
             log,
+            record,
             ..
         } = self.config.clone();
         self.config = Config {
@@ -257,6 +258,7 @@ impl Running {
             delivery,
             ring_bytes,
             log,
+            record,
             ..config
         };
         *loaded = fresh;

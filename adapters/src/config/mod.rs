@@ -52,6 +52,8 @@ pub struct Config {
     pub ring_bytes: u64,
     /// Where the log goes, and how it looks.
     pub log: Log,
+    /// Which sessions are recorded.
+    pub record: Recording,
 }
 
 /// What a `[[domain]]` says beside its name.
@@ -113,6 +115,21 @@ pub struct Log {
     pub file: Option<PathBuf>,
     /// Its form.
     pub format: LogFormat,
+}
+
+/// Which sessions are recorded (`[record]`): those that all of these take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// How many of them: one in so many; 0: none.
+    pub one_in: u32,
+    /// With these peers; empty: with any.
+    pub peers: Vec<Network>,
+    /// That log in to these accounts; empty: to any, or to none.
+    pub accounts: Vec<Mailbox>,
+    /// Only those in which something was refused or failed.
+    pub refused_only: bool,
+    /// Octets of all recordings; the oldest go first.
+    pub keep: u64,
 }
 
 /// The form of the log.

@@ -4,6 +4,7 @@ mod delivery;
 mod domain;
 mod listener;
 mod log;
+mod record;
 mod table;
 mod tls;
 mod value;
@@ -134,6 +135,7 @@ impl<'a> Walk<'a> {
         let limits = self.single("limits", document);
         let message_max = self.size(&limits, "message", limits::MESSAGE, MESSAGE_MIN..=MESSAGE_MAX);
         let log = self.log(document);
+        let record = self.recording(document);
         let store = self.single("store", document);
         let ring_bytes = self.size(&store, "ring", limits::RING_BYTES, RING_MIN..=RING_MAX);
         Some(Config {
@@ -151,6 +153,7 @@ impl<'a> Walk<'a> {
             message_max,
             ring_bytes,
             log,
+            record,
         })
     }
 }

@@ -89,6 +89,11 @@ pub const SECTIONS: &[Section] = &[
         doc: "The log.",
     },
     Section {
+        name: "record",
+        repeated: false,
+        doc: "Recordings of sessions, in data_dir/records, for `pillarbox replay`. They hold mail, but no password.",
+    },
+    Section {
         name: "store",
         repeated: false,
         doc: "The store.",
@@ -169,6 +174,16 @@ pub const SETTINGS: &[Setting] = &[
         "`stderr`, or a file; the file is opened again on SIGHUP (logrotate)."),
     setting("log", "format", "text", "\"text\"", true,
         "`text` for people, `json` for programs."),
+    setting("record", "sessions", "none", "\"1 in 100\"", true,
+        "How many sessions are recorded: `none`, `all`, or one in so many. The settings below take fewer of them."),
+    setting("record", "peers", "all", "[\"192.0.2.0/24\"]", true,
+        "Only sessions with these peers (addresses or prefixes)."),
+    setting("record", "accounts", "all", "[\"alice@example.org\"]", true,
+        "Only sessions that log in to these accounts."),
+    setting("record", "verdict", "any", "\"refused\"", true,
+        "`any`, or `refused`: only sessions in which something was refused or failed."),
+    setting("record", "keep", "100M", "\"100M\"", true,
+        "The size of all recordings; the oldest are removed first."),
     setting("store", "ring", "64M", "\"64M\"", true,
         "The journal's ring, written once when it is made. Smaller rings make more checkpoints; at least 1M."),
 ];

@@ -18,7 +18,7 @@ fn its_future_can_move_between_threads() {
     fn is_send<T: Send>(_: &T) {}
     let world = World::new();
     let (stream, _peer) = world::pipe(10);
-    is_send(&super::drive(&world, stream, Toy::default(), ToyHost::default(), None));
+    is_send(&super::drive(&world, stream, Toy::default(), ToyHost::default(), None, None));
 }
 
 #[test]

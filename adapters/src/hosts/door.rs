@@ -21,6 +21,7 @@ use crate::env::{Alpn, Env};
 use crate::http::{self, Site};
 use crate::listen::Gate;
 use crate::proxy;
+use crate::trace;
 
 /// What new sessions get; a reload changes it.
 #[derive(Debug)]
@@ -144,13 +145,23 @@ impl<E: Env> Door<E> {
                     port: peer.port(),
                 };
                 let seed = self.shared.seed;
-                let machine = smtp::Session::new(Arc::new(settings), client, evidence, number, seed, env.now());
+                let now = env.now();
+                let new = smtp::trace::New {
+                    settings: Arc::new(settings),
+                    peer: client,
+                    tls: evidence,
+                    machine: number,
+                    seed,
+                    now,
+                };
+                let (machine, tape) = trace::begin(self.shared.records.as_ref(), peer.ip(), number, now, new);
                 Box::pin(drive(
                     env,
                     stream,
                     machine,
                     SmtpHost::new(shared, guest, max_age),
                     Some(&start_tls),
+                    tape,
                 ))
                 .await
             }
@@ -162,8 +173,16 @@ impl<E: Env> Door<E> {
                     scram: self.shared.accounts.scram(),
                     message_max,
                 };
-                let machine = imap::Session::new(Arc::new(settings), evidence, number, env.now());
-                Box::pin(drive(env, stream, machine, ImapHost::new(shared, guest), Some(&start_tls))).await
+                let now = env.now();
+                let new = imap::trace::New {
+                    settings: Arc::new(settings),
+                    tls: evidence,
+                    machine: number,
+                    now,
+                };
+                let (machine, tape) = trace::begin(self.shared.records.as_ref(), peer.ip(), number, now, new);
+                let host = ImapHost::new(shared, guest);
+                Box::pin(drive(env, stream, machine, host, Some(&start_tls), tape)).await
             }
             Protocol::Http | Protocol::Https => {
                 let ended = Box::pin(http::serve(env, stream, guest, &site, protocol.implicit_tls())).await?;

@@ -74,7 +74,7 @@ impl<E: Env> Host<Session> for ImapHost<E> {
                 message,
                 proof,
                 then,
-            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof.0))),
             Ask::Mailboxes { account, then } => self.submit(Request::Mailboxes(account), then, |reply| {
                 MailboxList(match reply {
                     Reply::Mailboxes(list) => Ok(list),

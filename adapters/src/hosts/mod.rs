@@ -25,6 +25,7 @@ use crate::accounts::Accounts;
 use crate::config::Secrets;
 use crate::env::Env;
 use crate::resolver::Resolver;
+use crate::trace::Records;
 
 /// What all sessions of a server share.
 pub struct Shared<E: Env> {
@@ -42,6 +43,8 @@ pub struct Shared<E: Env> {
     pub sessions: std::sync::Arc<sessions::Sessions>,
     /// Turns to search messages: one less than there are cores, over all sessions.
     pub searches: std::sync::Arc<async_lock::Semaphore>,
+    /// Recordings of sessions, where there are any.
+    pub records: Option<std::sync::Arc<Records>>,
     /// Unpredictable, new with each start: message ids are made of it and of a session's number.
     pub seed: [u8; 16],
 }

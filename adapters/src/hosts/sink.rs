@@ -3,6 +3,7 @@
 //! A sink that is dropped leaves nothing. What it commits is either inline bytes, or a file that is already durable under its
 //! final name in every account that gets it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::PoisonError;
@@ -10,6 +11,7 @@ use std::sync::PoisonError;
 use futures_lite::future;
 use pillarbox_core::limits;
 use pillarbox_core::message::intake::{Intake, Taken};
+use pillarbox_core::message::recode::{Aim, Recoder, Survey};
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
 use pillarbox_core::store::queue::{Enqueue, QUEUE};
 use pillarbox_core::store::request::{Body, BodyBytes, Placement, Refused, Reply, Request};
@@ -135,12 +137,72 @@ impl<E: Env> Sink<E> {
         Ok(())
     }
 
+    /// Whether it has a line that is too long for others (RFC 5321 §4.5.3.1.6).
+    pub fn has_long_line(&self) -> bool {
+        self.failed.is_none() && self.intake.has_long_line()
+    }
+
+    /// The message with its long lines encoded, in another sink; this one where there is nothing that can be.
+    pub async fn with_short_lines(mut self) -> Sink<E> {
+        match self.recode().await {
+            Ok(Some(recoded)) => return recoded,
+            Ok(None) => {}
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
+    async fn recode(&self) -> Result<Option<Sink<E>>, SinkError> {
+        let (mut survey, mut offset) = (Survey::new(), 0);
+        while let Some(piece) = self.piece(offset).await? {
+            survey.update(&piece);
+            offset += piece.len() as u64;
+        }
+        let plan = survey.finish(Aim::ShortLines);
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let (mut recoder, mut recoded, mut offset) = (Recoder::new(plan), Sink::new(self.store.clone()), 0);
+        while let Some(piece) = self.piece(offset).await? {
+            let mut out = Vec::new();
+            recoder.update(&piece, &mut out);
+            recoded.write(&out).await;
+            offset += piece.len() as u64;
+        }
+        let mut out = Vec::new();
+        recoder.finish(&mut out);
+        recoded.write(&out).await;
+        Ok(Some(recoded))
+    }
+
+    /// What it holds from an octet on: of the file, or of the memory behind it; `None` at the end.
+    async fn piece(&self, offset: u64) -> Result<Option<Cow<'_, [u8]>>, SinkError> {
+        let Some(file) = self.file.as_ref().filter(|_| offset < self.written) else {
+            let rest = usize::try_from(offset - self.written)
+                .ok()
+                .and_then(|at| self.memory.get(at..));
+            let piece = rest.unwrap_or_default();
+            let piece = &piece[..piece.len().min(limits::BODY_CHUNK)];
+            return Ok((!piece.is_empty()).then_some(Cow::Borrowed(piece)));
+        };
+        let len = (self.written - offset).min(limits::BODY_PIECE as u64) as usize;
+        let read = DiskOp::Read {
+            path: file.path.clone(),
+            offset,
+            len,
+        };
+        match self.store.env.disk().perform(read).await? {
+            DiskValue::Read(bytes) if bytes.len() == len => Ok(Some(Cow::Owned(bytes))),
+            _ => Err(SinkError::Failed),
+        }
+    }
+
     /// Commits it to every placement and to the queue, all or none. Small messages are handed to the committer before this returns; what it
     /// returns must be run to its end for large ones.
     pub fn commit(
         self,
         placements: Vec<Placement>,
-        queued: Vec<Enqueue>,
+        mut queued: Vec<Enqueue>,
         origin: u64,
     ) -> impl Future<Output = Reply> + Send + 'static {
         let Sink {
@@ -153,7 +215,17 @@ impl<E: Env> Sink<E> {
             failed,
         } = self;
         let accounts: BTreeSet<AccountId> = placements.iter().map(|placement| placement.account).collect();
-        let Taken { size, crc, hash, digest } = intake.finish();
+        let Taken {
+            size,
+            crc,
+            hash,
+            eight_bit,
+            digest,
+        } = intake.finish();
+        // Of our users' mail, what it is counts, not what it was declared as: it is re-encoded where others need it.
+        for one in queued.iter_mut().filter(|one| one.submitter.is_some()) {
+            one.wishes.eight_bit = eight_bit;
+        }
         let in_accounts = accounts.iter().map(|account| (*account, layout::email_id(*account, &hash)));
         let in_queue = queued.iter().map(|one| (QUEUE, layout::queued_id(&one.message, &hash)));
         let names = in_accounts.chain(in_queue).collect();

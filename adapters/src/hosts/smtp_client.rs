@@ -22,6 +22,7 @@ use pillarbox_core::smtp::client::Session;
 use pillarbox_core::smtp::client::ask::{
     Ask, BodyOpened, Credentials, Next, Notice, Outcome, Reported, Settings, TlsUse, Transaction, Value,
 };
+use pillarbox_core::smtp::client::trace::New;
 use pillarbox_core::store::queue::{QueueId, Said};
 
 use super::body::BodyRun;
@@ -29,6 +30,7 @@ use super::escaped;
 use super::sessions::{News, Place, Sessions};
 use crate::drive::{Host, Performed, StartTls, drive};
 use crate::env::Env;
+use crate::trace::{self, Records};
 
 /// Where a delivery's messages come from, and who is told what became of them.
 pub trait TransactionSource: Send + Sync + 'static {
@@ -79,6 +81,8 @@ pub struct Outbound<E: Env> {
     pub sources: Vec<IpAddr>,
     /// To log in with, where a hop asks for it.
     pub login: Option<Credentials>,
+    /// Recordings of sessions, where there are any.
+    pub records: Option<Arc<Records>>,
 }
 
 /// Delivers what the source has to the first of the plan's servers that can be used.
@@ -151,7 +155,7 @@ async fn attempt<E: Env, S: TransactionSource>(outbound: &Outbound<E>, hop: &Hop
             Ok(stream) => stream,
             Err(unusable) => return unusable,
         };
-        match session(outbound, hop, tls, stream, source).await {
+        match session(outbound, hop, ip, tls, stream, source).await {
             // What is not encrypted is better than what is not delivered (RFC 7435); the connection itself is useless.
             (Attempt::Unusable { said, .. }, Reason::TlsFailed) if tls == TlsUse::Opportunistic => {
                 tracing::warn!(server = &*hop.name, %ip, said = &*said.text, "TLS failed, going on without");
@@ -193,6 +197,7 @@ async fn in_time<E: Env, T>(env: &E, time: Duration, work: impl Future<Output = 
 async fn session<E: Env, S: TransactionSource>(
     outbound: &Outbound<E>,
     hop: &Hop,
+    ip: IpAddr,
     tls: TlsUse,
     stream: E::Stream,
     source: &Arc<S>,
@@ -205,7 +210,9 @@ async fn session<E: Env, S: TransactionSource>(
         tls,
         login: outbound.login.clone().filter(|_| hop.login),
     };
-    let machine = Session::new(settings, place.number(), env.now());
+    let (machine, now) = (place.number(), env.now());
+    let new = New { settings, machine, now };
+    let (machine, tape) = trace::begin(outbound.records.as_ref(), ip, machine, now, new);
     let notes = Arc::<Mutex<Notes>>::default();
     let host = ClientHost {
         source: source.clone(),
@@ -218,7 +225,7 @@ async fn session<E: Env, S: TransactionSource>(
         name: hop.name.clone(),
         verify: hop.verified,
     };
-    let close = drive(env, stream, machine, host, Some(&start_tls)).await;
+    let close = drive(env, stream, machine, host, Some(&start_tls), tape).await;
     tracing::debug!(server = &*hop.name, why = ?close.why, "session with a server ended");
     let attempt = match note(&notes).unusable.take() {
         Some((said, greeted)) => Attempt::Unusable {

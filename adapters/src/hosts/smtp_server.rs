@@ -19,7 +19,7 @@ use pillarbox_core::store::request::{Placement, Refused, Reply, Where};
 use super::guest::{Guest, Told};
 use super::sessions::News;
 use super::sink::Sink;
-use super::{Shared, escaped};
+use super::{Boxed, Shared, escaped};
 use crate::decide::decide;
 use crate::drive::{Host, Performed};
 use crate::env::Env;
@@ -60,7 +60,7 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                 message,
                 proof,
                 then,
-            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof))),
+            } => Performed::Now(then.answer(self.guest.prove(&shared, &login, &message, &proof.0))),
             Ask::ResolveRecipient { matter, then } => Performed::Later(Box::pin(async move {
                 let decided = decide(&shared.env, &shared.facts(), |facts| access::recipient(&matter, facts)).await;
                 then.answer(decided.unwrap_or_else(|| RecipientVerdict {
@@ -93,8 +93,16 @@ impl<E: Env> Host<Session> for SmtpHost<E> {
                     return Performed::Now(then.answer(Committed::Failed));
                 };
                 let taken = Taken::of(&message, self.guest.peer);
+                let recode = message.submitter.is_some() && sink.has_long_line();
                 let (placements, queued) = split(message, self.max_age);
-                let commit = sink.commit(placements, Vec::from_iter(queued), self.guest.number());
+                let (queued, number) = (Vec::from_iter(queued), self.guest.number());
+                let commit: Boxed<Reply> = match recode {
+                    false => Box::pin(sink.commit(placements, queued, number)),
+                    true => Box::pin(async move {
+                        let sink = sink.with_short_lines().await;
+                        sink.commit(placements, queued, number).await
+                    }),
+                };
                 let reply = started(&shared.env, async move {
                     let reply = commit.await;
                     taken.log(&reply);
@@ -196,13 +204,15 @@ impl Taken {
     }
 }
 
-/// Copies for accounts of ours, and what enters the queue if there are recipients of others.
+/// Copies for accounts of ours, and what enters the queue if there are recipients of others, or recipients here whose sender wishes to
+/// hear of the delivery: so the report is owed by the record that delivers.
 fn split(message: Incoming, max_age: Duration) -> (Vec<Placement>, Option<Enqueue>) {
     let age = match message.reverse_path {
         ReversePath::Null => max_age.min(limits::QUEUE_AGE_NULL),
         ReversePath::Mailbox(_) => max_age,
     };
-    let queued = (!message.remote.is_empty()).then(|| Enqueue {
+    let recipients: Vec<_> = message.remote.into_iter().chain(message.told).collect();
+    let queued = (!recipients.is_empty()).then(|| Enqueue {
         message: message.id.into(),
         submitter: message.submitter,
         reverse_path: message.reverse_path,
@@ -211,7 +221,7 @@ fn split(message: Incoming, max_age: Duration) -> (Vec<Placement>, Option<Enqueu
         arrived: message.received,
         expires: message.received.after(age),
         wishes: message.wishes,
-        recipients: message.remote,
+        recipients,
     });
     let received = message.received;
     let placement = |copy: LocalDelivery| Placement {
@@ -252,17 +262,13 @@ pub(super) fn started<E: Env>(
 mod tests {
     use pillarbox_core::address::Mailbox;
     use pillarbox_core::store::AccountId;
-    use pillarbox_core::store::queue::{Notify, QueuedRecipient, Wishes};
+    use pillarbox_core::store::queue::{QueuedRecipient, Task, Wishes};
     use pillarbox_core::time::UnixTime;
 
     use super::*;
 
     fn recipient(address: &str) -> QueuedRecipient {
-        QueuedRecipient {
-            address: Mailbox::parse(address, false).expect("an address"),
-            original: None,
-            notify: Notify::DEFAULT,
-        }
+        QueuedRecipient::of(Mailbox::parse(address, false).expect("an address"))
     }
 
     #[test]
@@ -278,6 +284,10 @@ mod tests {
                 recipient: recipient("bob@one.test"),
                 prefix: b"Return-Path: <>\r\n".to_vec(),
             }],
+            told: vec![QueuedRecipient {
+                task: Task::TellDelivered,
+                ..recipient("bob@one.test")
+            }],
             remote: vec![recipient("c@two.test"), recipient("d@three.test")],
             remote_prefix: b"Received: x\r\n".to_vec(),
             received: UnixTime(1000),
@@ -288,9 +298,12 @@ mod tests {
         let (placements, queued) = split(incoming(tim.clone()), 5 * day);
         assert_eq!(placements.len(), 1);
         assert_eq!(&*placements[0].prefix, b"Return-Path: <>\r\n");
-        let queued = queued.expect("two recipients of others");
-        assert_eq!((queued.recipients.len(), &*queued.prefix), (2, b"Received: x\r\n".as_slice()));
-        assert_eq!((queued.submitter, queued.reverse_path), (Some(AccountId([7; 16])), tim));
+        let queued = queued.expect("two recipients of others, and one to tell of");
+        assert_eq!((queued.recipients.len(), &*queued.prefix), (3, b"Received: x\r\n".as_slice()));
+        assert_eq!(
+            (queued.submitter, queued.reverse_path),
+            (Some(AccountId([7; 16])), tim.clone())
+        );
         assert_eq!(queued.expires, UnixTime(1000 + 5 * 86_400_000));
         let age = |max_age| {
             let (_, queued) = split(incoming(ReversePath::Null), max_age);
@@ -302,8 +315,11 @@ mod tests {
             "a report is not tried for long"
         );
         assert_eq!(age(day), UnixTime(1000 + 86_400_000));
-        let mut local = incoming(ReversePath::Null);
+        let mut local = incoming(tim);
         local.remote.clear();
+        let tasks = split(local.clone(), day).1.expect("one to tell of").recipients;
+        assert_eq!(tasks.iter().map(|one| one.task).collect::<Vec<_>>(), [Task::TellDelivered]);
+        local.told.clear();
         assert_eq!(split(local, day).1, None);
     }
 }

@@ -4,7 +4,7 @@
 //! come one behind the other; each has its time, its size and at most one body. What is not clearly framed ends the connection.
 
 mod page;
-mod request;
+pub mod request;
 mod response;
 mod site;
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl Method {
 
 /// Looks for the end of a head as it comes; no octet twice.
 #[derive(Debug, Default)]
-pub(super) struct Search {
+pub struct Search {
     at: usize,
     /// Where the line begins that is looked at.
     line: usize,
@@ -78,7 +78,7 @@ pub(super) struct Search {
 
 impl Search {
     /// The octets of the head with its empty line.
-    pub(super) fn end(&mut self, input: &[u8]) -> Result<Option<usize>, Bad> {
+    pub fn end(&mut self, input: &[u8]) -> Result<Option<usize>, Bad> {
         // Whatever is no HTTP (a TLS handshake, another protocol's greeting) is told so at once.
         if input
             .first()
@@ -113,7 +113,7 @@ impl Search {
 }
 
 /// Reads a whole head.
-pub(super) fn parse(head: &[u8]) -> Result<Head, Bad> {
+pub fn parse(head: &[u8]) -> Result<Head, Bad> {
     let mut fields = [httparse::EMPTY_HEADER; limits::HTTP_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(head) {
@@ -156,7 +156,7 @@ pub(super) fn parse(head: &[u8]) -> Result<Head, Bad> {
     })
 }
 
-/// `origin-form` or `absolute-form`: host, path, query.
+/// `origin-form`, `absolute-form` or `asterisk-form` (RFC 9112 §3.2): host, path, query.
 fn target(target: &str) -> Result<(Option<&str>, String, String), Bad> {
     let (authority, rest) = match target.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") => {
@@ -167,6 +167,9 @@ fn target(target: &str) -> Result<(Option<&str>, String, String), Bad> {
     };
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let path = if path.is_empty() && authority.is_some() { "/" } else { path };
+    if !path.starts_with('/') && path != "*" {
+        return Err(Bad::Syntax("the target is no path"));
+    }
     Ok((authority, path.into(), query.into()))
 }
 

@@ -30,7 +30,7 @@ fn shed(permit: &Permit) -> bool {
 }
 
 #[test]
-fn a_network_has_a_share() {
+fn s46_a_network_has_a_share() {
     let gate = gate(100, 2);
     let first = gate.enter(ip("192.0.2.1")).unwrap();
     let _second = gate.enter(ip("::ffff:192.0.2.1")).unwrap();

@@ -1,6 +1,6 @@
 //! Paths: addresses between angle brackets, as MAIL and RCPT carry them.
 
-use super::{AddressError, Domain, Mailbox};
+use super::{AddressError, Domain, Host, LocalPart, Mailbox};
 use crate::limits;
 
 /// Where failures are reported to: `<>` or an address (RFC 5321 §4.1.1.2).
@@ -46,6 +46,17 @@ impl ReversePath {
 }
 
 impl ForwardPath {
+    /// Whose it is; `postmaster@localhost` for `<postmaster>`, which is always taken (RFC 5321 §4.5.1).
+    pub fn mailbox(&self) -> Mailbox {
+        match self {
+            ForwardPath::Mailbox(mailbox) => mailbox.clone(),
+            ForwardPath::Postmaster => Mailbox {
+                local: LocalPart::new("postmaster", false).expect("a well-formed name"),
+                host: Host::Domain(Domain::parse("localhost", false).expect("a well-formed name")),
+            },
+        }
+    }
+
     /// Whether it has ASCII characters only.
     pub fn is_ascii(&self) -> bool {
         match self {

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use memchr::memchr;
 
+use crate::limits;
+
 /// One field of a header block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Field<'a> {
@@ -60,6 +62,37 @@ pub fn unfold(value: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(value.len());
     out.extend(value.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')));
     out.trim_ascii().to_vec()
+}
+
+/// Appends a field, its lines over [`limits::TEXT_LINE`] folded where they have white space (RFC 5322 §2.2.3); what has none stays.
+pub fn fold_into(raw: &[u8], out: &mut Vec<u8>) {
+    for line in raw.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = line;
+        while rest.trim_ascii_end().len() > LINE {
+            let Some(at) = fold_at(rest) else { break };
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(b"\r\n");
+            rest = &rest[at..];
+        }
+        out.extend_from_slice(rest);
+    }
+}
+
+const LINE: usize = limits::TEXT_LINE as usize;
+
+/// The last white space of a line that leaves a line short enough before it, or else the first behind. There is text on both sides: a
+/// line of white space alone is none.
+fn fold_at(line: &[u8]) -> Option<usize> {
+    let text = line.trim_ascii_end();
+    let blank = |at: &usize| matches!(text[*at], b' ' | b'\t') && !matches!(text[at + 1], b' ' | b'\t');
+    let first = text.iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
+    // Behind the name, there is something of the value.
+    let begin = match memchr(b':', text) {
+        Some(colon) if first == 0 => colon + 1 + text[colon + 1..].iter().position(|byte| !matches!(byte, b' ' | b'\t'))?,
+        Some(_) | None => first,
+    };
+    let fits = (begin + 1..=LINE.min(text.len() - 1)).rev().find(blank);
+    fits.or_else(|| (LINE + 1..text.len() - 1).find(blank))
 }
 
 /// Finds the end of a header block in bytes that come in pieces: behind the empty line.

@@ -4,6 +4,7 @@ use super::digest::Digest;
 use super::header::HeaderEnd;
 use super::mime::Walker;
 use crate::bytes::crc::Crc32c;
+use crate::limits;
 
 /// The fold.
 pub struct Intake {
@@ -11,6 +12,7 @@ pub struct Intake {
     crc: Crc32c,
     hash: blake3::Hasher,
     walker: Walker,
+    eight_bit: bool,
 }
 
 /// What is known of it.
@@ -22,6 +24,8 @@ pub struct Taken {
     pub crc: u32,
     /// BLAKE3.
     pub hash: [u8; 32],
+    /// Whether there are octets above 127.
+    pub eight_bit: bool,
     /// Envelope, structure, parts.
     pub digest: Digest,
 }
@@ -40,7 +44,13 @@ impl Intake {
             crc: Crc32c::new(),
             hash: blake3::Hasher::new(),
             walker: Walker::new(),
+            eight_bit: false,
         }
+    }
+
+    /// Whether a line is longer than others take (RFC 5321 §4.5.3.1.6), the one that has not ended yet aside.
+    pub fn has_long_line(&self) -> bool {
+        self.walker.longest_line() > limits::TEXT_LINE
     }
 
     /// Takes more bytes.
@@ -48,6 +58,7 @@ impl Intake {
         self.size += bytes.len() as u64;
         self.crc.update(bytes);
         self.hash.update(bytes);
+        self.eight_bit = self.eight_bit || !bytes.is_ascii();
         self.walker.update(bytes);
     }
 
@@ -57,6 +68,7 @@ impl Intake {
             size: self.size,
             crc: self.crc.finish(),
             hash: *self.hash.finalize().as_bytes(),
+            eight_bit: self.eight_bit,
             digest: Digest::of(self.walker, self.size),
         }
     }

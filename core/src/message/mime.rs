@@ -106,6 +106,7 @@ pub struct Walker {
     line_start: u64,
     last_end: u64,
     last_was_cr: bool,
+    longest_line: u64,
     lines: u64,
     header: Vec<u8>,
     header_room: usize,
@@ -152,6 +153,7 @@ impl Walker {
             line_start: 0,
             last_end: 0,
             last_was_cr: false,
+            longest_line: 0,
             lines: 0,
             header: Vec::new(),
             header_room: limits::HEADER_KEPT,
@@ -180,6 +182,11 @@ impl Walker {
             }
             bytes = &bytes[piece.len()..];
         }
+    }
+
+    /// Octets of the longest line so far that has ended, without its line end.
+    pub fn longest_line(&self) -> u64 {
+        self.longest_line
     }
 
     /// The end of the message: its parts in pre-order.
@@ -243,6 +250,7 @@ impl Walker {
 
     fn line_ends(&mut self, observer: &mut impl Observer) {
         let eol = if self.last_was_cr { 2 } else { 1 };
+        self.longest_line = self.longest_line.max(self.offset - self.line_start - eol);
         self.lines += 1;
         let line = core::mem::take(&mut self.line);
         self.whole_line(&line, self.lines - 1, observer);

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::address::{Domain, ForwardPath, Host, LocalPart, Mailbox, ReversePath};
+use crate::address::{ForwardPath, Host, Mailbox, ReversePath};
 use crate::decision::{AliasTarget, Because, Decision, FactAnswer, Facts, Known, Question};
 use crate::store::AccountId;
 
@@ -271,14 +271,7 @@ impl<'a> Judge<'a> {
 
     /// Where a recipient is.
     fn local(&mut self, path: &ForwardPath) -> Result<Result<Place, Refusal>, Missing> {
-        let mailbox = match path {
-            ForwardPath::Mailbox(mailbox) => mailbox.clone(),
-            // RFC 5321 §4.5.1: <postmaster> without a domain is always taken.
-            ForwardPath::Postmaster => Mailbox {
-                local: LocalPart::new("postmaster", false).expect("a well-formed name"),
-                host: Host::Domain(Domain::parse("localhost", false).expect("a well-formed name")),
-            },
-        };
+        let mailbox = path.mailbox();
         let ours = match &mailbox.host {
             Host::Domain(domain) => Question::OurDomain(domain.clone()),
             Host::Literal(ip) => Question::OurAddress(*ip),

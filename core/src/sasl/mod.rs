@@ -12,8 +12,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::policy::access::Login;
+use crate::record::{Malformed, Reader, Record};
 use crate::secret::Secret;
 
+mod mask;
 pub mod plain;
 pub mod scram;
 
@@ -94,7 +96,7 @@ pub enum Step {
         /// What was signed (RFC 5802 §3, AuthMessage).
         message: String,
         /// The client's proof.
-        proof: [u8; 32],
+        proof: Proof,
     },
     /// The client is who it says.
     Done(Login),
@@ -201,10 +203,28 @@ pub enum ProofVerdict {
         /// As whom.
         login: Login,
         /// ServerSignature (RFC 5802 §3), which shows the client that we know its keys.
-        signature: [u8; 32],
+        signature: Proof,
     },
     /// No such account, or not its keys: the same answer for both.
     Denied,
+}
+
+/// A proof of SCRAM, from either side: with the messages that it signs, passwords can be guessed against it. It is never recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Proof(pub [u8; 32]);
+
+impl core::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Proof(…)")
+    }
+}
+
+/// The recorded form is empty, and read as zeros.
+impl Record for Proof {
+    fn encode(&self, _: &mut Vec<u8>) {}
+    fn decode(_: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Proof([0; 32]))
+    }
 }
 
 crate::record_struct!(ScramSalt { salt, iterations, nonce });

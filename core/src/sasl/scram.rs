@@ -14,7 +14,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{ProofVerdict, ScramSalt, Step};
+use super::{Proof, ProofVerdict, ScramSalt, Step};
 use crate::bytes::base64;
 use crate::limits;
 use crate::policy::access::Login;
@@ -82,13 +82,33 @@ impl Server {
                     Step::Proof {
                         login: first.login,
                         message: format!("{},{server_first},{signed}", first.bare),
-                        proof,
+                        proof: Proof(proof),
                     }
                 }
                 None => Step::Malformed,
             },
             Stage::Last(login) if message.is_empty() => Step::Done(login),
             Stage::Last(_) | Stage::Salting(_) | Stage::Proving | Stage::Over => Step::Malformed,
+        }
+    }
+
+    /// Whether this is the first message that is waited for.
+    pub(super) fn expects_first(&self, message: &[u8]) -> bool {
+        let text = core::str::from_utf8(message)
+            .ok()
+            .filter(|text| text.len() <= limits::SCRAM_MESSAGE);
+        let waits = matches!(self.0, Stage::First) && text.and_then(first).is_some();
+        waits || matches!(self.0, Stage::Last(_)) && message.is_empty()
+    }
+
+    /// What stands before the proof, if this is the last message that is waited for.
+    pub(super) fn expects_final<'a>(&self, message: &'a [u8]) -> Option<&'a str> {
+        let text = core::str::from_utf8(message).ok()?;
+        match &self.0 {
+            Stage::Final { first, nonce, .. } if text.len() <= limits::SCRAM_MESSAGE => {
+                last(text, &first.header, nonce).map(|(signed, _)| signed)
+            }
+            Stage::First | Stage::Final { .. } | Stage::Salting(_) | Stage::Proving | Stage::Last(_) | Stage::Over => None,
         }
     }
 
@@ -112,7 +132,7 @@ impl Server {
         match verdict {
             ProofVerdict::Granted { login, signature } => {
                 self.0 = Stage::Last(login);
-                Step::Challenge(format!("v={}", base64::encode(&signature)).into_bytes())
+                Step::Challenge(format!("v={}", base64::encode(&signature.0)).into_bytes())
             }
             ProofVerdict::Denied => {
                 self.0 = Stage::Over;
@@ -314,7 +334,7 @@ mod tests {
         );
         let granted = ProofVerdict::Granted {
             login: login.clone(),
-            signature: [0; 32],
+            signature: Proof([0; 32]),
         };
         assert!(matches!(server.proved(granted), Step::Challenge(_)));
         assert_eq!(server.message(b""), Step::Done(login));

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::command::Syntax;
 use crate::address::AddressError;
 use crate::limits;
-use crate::store::queue::Notify;
+use crate::store::queue::{Notify, Ret};
 
 /// What MAIL declares.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,8 +20,8 @@ pub struct MailParameters {
     pub utf8: bool,
     /// AUTH= (RFC 4954 §5) was given; whom it names is not believed.
     pub auth: bool,
-    /// RET (RFC 3461 §4.3): whether the whole message is to be returned.
-    pub ret_full: Option<bool>,
+    /// RET (RFC 3461 §4.3).
+    pub ret: Option<Ret>,
     /// ENVID (RFC 3461 §4.4), decoded.
     pub envelope_id: Option<String>,
     /// Any parameter was given.
@@ -40,7 +40,7 @@ pub struct RcptParameters {
 impl MailParameters {
     /// The first parameter of DSN (RFC 3461) that was given.
     pub fn dsn(&self) -> Option<&'static str> {
-        let ret = self.ret_full.map(|_| "RET");
+        let ret = self.ret.map(|_| "RET");
         ret.or(self.envelope_id.as_ref().map(|_| "ENVID"))
     }
 }
@@ -70,8 +70,8 @@ pub(super) fn mail(rest: &[u8]) -> Result<MailParameters, Syntax> {
             }
             ("SMTPUTF8", None) => parameters.utf8 = true,
             ("AUTH", Some(_)) => parameters.auth = true,
-            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => parameters.ret_full = Some(true),
-            ("RET", Some(value)) if value.eq_ignore_ascii_case("HDRS") => parameters.ret_full = Some(false),
+            ("RET", Some(value)) if value.eq_ignore_ascii_case("FULL") => parameters.ret = Some(Ret::Full),
+            ("RET", Some(value)) if value.eq_ignore_ascii_case("HDRS") => parameters.ret = Some(Ret::Headers),
             ("ENVID", Some(value)) => parameters.envelope_id = Some(envelope_id(value).ok_or(MALFORMED)?),
             ("SIZE" | "BODY" | "SMTPUTF8" | "AUTH" | "RET" | "ENVID", _) => return Err(MALFORMED),
             _ => return Err(Syntax::Parameter(name.into())),

@@ -2,7 +2,8 @@
 //!
 //! The queue is an account of the store like any other ([`QUEUE`]): its bodies lie in packs of that account, its rows in its index.
 //! A message enters it by [`Enqueue`], alone or in one record with local placements; every later change is a [`RowChange`]. A failed
-//! recipient and the report about it are one record, so that there is exactly one report, whatever crashes.
+//! recipient and the report about it are one record, so that there is exactly one report, whatever crashes. Success here is reported by
+//! the same way: who is to be told of a delivery to a mailbox of ours enters the queue with the delivery, for the report alone.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -50,14 +51,23 @@ pub struct Enqueue {
 /// What a sender declares and wishes at MAIL.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
-    /// RET (RFC 3461 §4.3): whether a report of a failure carries the whole message.
-    pub ret_full: bool,
+    /// RET (RFC 3461 §4.3), if it was given: it goes on as it came.
+    pub ret: Option<Ret>,
     /// ENVID (RFC 3461 §4.4), decoded from xtext.
     pub envelope_id: Option<Arc<str>>,
     /// BODY=8BITMIME was declared (RFC 6152).
     pub eight_bit: bool,
     /// SMTPUTF8 was declared (RFC 6531).
     pub utf8: bool,
+}
+
+/// RET (RFC 3461 §4.3): what a report of a failure brings back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ret {
+    /// The whole message.
+    Full,
+    /// Its header.
+    Headers,
 }
 
 /// A recipient as it was given.
@@ -67,8 +77,41 @@ pub struct QueuedRecipient {
     pub address: Mailbox,
     /// ORCPT (RFC 3461 §4.2): type and address as given, `rfc822;bob@example.org`, the address decoded from xtext.
     pub original: Option<Arc<str>>,
-    /// Which reports the sender wants.
-    pub notify: Notify,
+    /// NOTIFY (RFC 3461 §4.1), if it was given: it goes on as it came.
+    pub notify: Option<Notify>,
+    /// What is to be done for it.
+    pub task: Task,
+}
+
+/// What the queue has to do for a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Another server is to get the message.
+    Relay,
+    /// Nothing but to tell its sender that the message is in its mailbox here (RFC 3461 §5.2.3): it was put there by the record by
+    /// which this entered the queue.
+    TellDelivered,
+    /// Nothing but to tell its sender that it is an alias, and its members have the message (RFC 3461 §5.2.7.3).
+    TellExpanded,
+}
+
+impl QueuedRecipient {
+    /// Another server's, without a wish.
+    #[must_use]
+    pub fn of(address: Mailbox) -> QueuedRecipient {
+        QueuedRecipient {
+            address,
+            original: None,
+            notify: None,
+            task: Task::Relay,
+        }
+    }
+
+    /// Whether all of these reports about it are wanted.
+    #[must_use]
+    pub fn wants(&self, reports: Notify) -> bool {
+        self.notify.unwrap_or(Notify::DEFAULT).contains(reports)
+    }
 }
 
 /// NOTIFY (RFC 3461 §4.1), as bits.
@@ -140,6 +183,8 @@ pub enum RowState {
     Failed,
     /// The operator removed it; nobody is told.
     Cancelled,
+    /// It was delivered here, and this was reported ([`Task`]).
+    Delivered,
 }
 
 impl QueuedMessage {
@@ -260,7 +305,7 @@ impl RowState {
     pub fn is_over(self) -> bool {
         match self {
             RowState::Waiting(_) | RowState::Held => false,
-            RowState::Relayed | RowState::Failed | RowState::Cancelled => true,
+            RowState::Relayed | RowState::Failed | RowState::Cancelled | RowState::Delivered => true,
         }
     }
 }
@@ -307,7 +352,7 @@ crate::record_struct!(Enqueue {
     recipients
 });
 crate::record_struct!(Wishes {
-    ret_full,
+    ret,
     envelope_id,
     eight_bit,
     utf8
@@ -315,8 +360,11 @@ crate::record_struct!(Wishes {
 crate::record_struct!(QueuedRecipient {
     address,
     original,
-    notify
+    notify,
+    task
 });
+crate::record_enum!(Ret { 0 => Full, 1 => Headers });
+crate::record_enum!(Task { 0 => Relay, 1 => TellDelivered, 2 => TellExpanded });
 crate::record_struct!(QueuedMessage {
     id,
     entered,
@@ -332,7 +380,7 @@ crate::record_struct!(QueueRow {
     delay_reported,
     said
 });
-crate::record_enum!(RowState { 0 => Waiting(due), 1 => Held, 2 => Relayed, 3 => Failed, 4 => Cancelled });
+crate::record_enum!(RowState { 0 => Waiting(due), 1 => Held, 2 => Relayed, 3 => Failed, 4 => Cancelled, 5 => Delivered });
 crate::record_struct!(Said { code, status, text, by });
 crate::record_struct!(RowChange {
     id,

@@ -14,7 +14,7 @@ use super::journal::record::{self, HEADER};
 use super::journal::scan::Scan;
 use super::mailbox::Mailbox;
 use super::operation::{Copied, Expunge, Flag, Place, Queued};
-use super::queue::{Enqueue, Notify, Queue, QueueId, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes};
+use super::queue::{Enqueue, Notify, Queue, QueueId, QueuedMessage, QueuedRecipient, Ret, RowChange, RowState, Said, Wishes};
 use super::ranges::UidRanges;
 use super::request::{
     Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placed, Placement, Refused, Reply, Request, Submission, Where,
@@ -308,9 +308,9 @@ fn a_frame_is_a_line_that_people_can_read() {
 
 fn enqueue() -> Enqueue {
     let recipient = |address: &str| QueuedRecipient {
-        address: crate::address::Mailbox::parse(address, true).expect("an address"),
         original: Some("rfc822;x@one.test".into()),
-        notify: Notify::DEFAULT,
+        notify: Some(Notify::DEFAULT),
+        ..QueuedRecipient::of(crate::address::Mailbox::parse(address, true).expect("an address"))
     };
     Enqueue {
         message: "01m86ch3m0b3vny3m".into(),
@@ -321,7 +321,7 @@ fn enqueue() -> Enqueue {
         arrived: UnixTime(5),
         expires: UnixTime(50),
         wishes: Wishes {
-            ret_full: true,
+            ret: Some(Ret::Full),
             envelope_id: Some("QQ314159".into()),
             eight_bit: true,
             utf8: false,

@@ -113,11 +113,15 @@ impl Script {
 
     /// How many bytes the peer sends.
     pub fn peer_bytes(&self) -> usize {
-        let received = self.lines.iter().map(|line| match &line.action {
-            Action::Receive(bytes) => bytes.len(),
-            _ => 0,
-        });
-        received.sum()
+        self.peer().map(<[u8]>::len).sum()
+    }
+
+    /// What the peer sends, group by group.
+    pub fn peer(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter_map(|line| match &line.action {
+            Action::Receive(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        })
     }
 }
 

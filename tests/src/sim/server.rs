@@ -5,6 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
+use pillarbox::accounts::file::{Alias, AliasAddress};
 use pillarbox::accounts::{self, file};
 use pillarbox::config;
 use pillarbox::env::Env;
@@ -21,19 +22,41 @@ pub const PASSWORD: &str = "correct horse";
 
 /// Starts a server for one domain, with all listeners on their ports. Accounts are made when the disk has none yet.
 pub fn start(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str]) {
-    start_with(nodes, ip, domain, users, "");
+    begin(nodes, ip, domain, users, "", Vec::new());
 }
 
 /// The same with more settings, which follow those of the domain and its listeners.
 pub fn start_with(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str) {
+    begin(nodes, ip, domain, users, more, Vec::new());
+}
+
+/// As [`start`], with aliases and their targets.
+pub fn start_with_aliases(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], aliases: &[(&str, &[&str])]) {
+    let alias = |(address, targets): &(&str, &[&str])| Alias {
+        address: AliasAddress::parse(address).expect("an address"),
+        targets: targets
+            .iter()
+            .map(|to| Mailbox::parse(to, true).expect("an address"))
+            .collect(),
+    };
+    begin(nodes, ip, domain, users, "", aliases.iter().map(alias).collect());
+}
+
+fn begin(nodes: &Nodes, ip: IpAddr, domain: &str, users: &[&str], more: &str, aliases: Vec<Alias>) {
     let text = config_text(domain, users[0]) + more;
     let addresses: Vec<String> = users.iter().map(|user| format!("{user}@{domain}")).collect();
     let certificate = Certificate::of(&format!("mx.{domain}"));
-    nodes.start(ip, |env| live(env, text, addresses, certificate));
+    nodes.start(ip, |env| live(env, text, addresses, aliases, certificate));
 }
 
 /// Generic and boxed: only of a generic environment does the compiler see that all of it is `Send`.
-fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+fn live<E: Env>(
+    env: E,
+    text: String,
+    addresses: Vec<String>,
+    aliases: Vec<Alias>,
+    tls: E::TlsServer,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let read = config::read(&text, Path::new("/"));
         let config = read.config.unwrap_or_else(|| panic!("{:?}", read.problems));
@@ -43,10 +66,7 @@ fn live<E: Env>(env: E, text: String, addresses: Vec<String>, tls: E::TlsServer)
                 let address = Mailbox::parse(&address, true).expect("an address");
                 made.push(accounts::make(&env, address, &Secret::new(PASSWORD.into())).await);
             }
-            let register = file::Register {
-                accounts: made,
-                aliases: Vec::new(),
-            };
+            let register = file::Register { accounts: made, aliases };
             file::write(env.disk(), &register).await.expect("the disk writes");
         }
         let start = Start {

@@ -88,6 +88,38 @@ fn autodiscover_says_why_not() {
     );
 }
 
+/// S59: nobody is sent anywhere by what they write: documents name our host, and of what was asked for only the address.
+#[test]
+fn s59_documents_name_only_our_host() {
+    let ours = [domain("example.test")];
+    for address in [
+        "ann@example.test",
+        "ann@evil.test",
+        "http://evil.test/@example.test",
+        "evil.test",
+        "ann@example.test@evil.test",
+    ] {
+        let reply = text(autodiscover::reply(&standard(), &ours, post(address).as_bytes(), NOW));
+        let servers = reply
+            .split("<Server>")
+            .skip(1)
+            .map(|rest| rest.split('<').next().unwrap_or_default());
+        for server in servers {
+            assert_eq!(server, standard().hostname.as_str(), "{address}: {reply}");
+        }
+        assert!(
+            address.contains("@example.test") || !reply.contains("evil.test/"),
+            "{address}: {reply}"
+        );
+        assert!(
+            !reply.contains("<RedirectUrl>") && !reply.contains("<RedirectAddr>"),
+            "{address}: {reply}"
+        );
+        let (_, document) = autodiscover::reply_v2(&standard(), &ours, address, "AutodiscoverV1");
+        assert!(!text(document).contains("//evil.test"), "{address}");
+    }
+}
+
 #[test]
 fn version_2_points_at_the_document() {
     let ours = [domain("example.test")];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pillarbox_core::address::{Mailbox, ReversePath};
 use pillarbox_core::bytes::crc::crc32c;
 use pillarbox_core::store::disk::{DiskOp, DiskPath};
-use pillarbox_core::store::queue::{Enqueue, Notify, QUEUE, QueueId, QueuedRecipient, RowChange, RowState, Said, Wishes};
+use pillarbox_core::store::queue::{Enqueue, QUEUE, QueueId, QueuedRecipient, RowChange, RowState, Said, Wishes};
 use pillarbox_core::store::request::{Body, BodyBytes, FlagChange, FlagHow, NewMailbox, Placement, Request, Where};
 use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
 use pillarbox_core::time::UnixTime;
@@ -70,11 +70,7 @@ pub(super) fn simple(account: AccountId, body: &[u8]) -> Wanted {
 
 /// One message with this body into the queue, for two recipients, with the changes that it reports.
 pub(super) fn queued(body: &[u8], changes: Vec<RowChange>) -> Wanted {
-    let recipient = |address: &str| QueuedRecipient {
-        address: Mailbox::parse(address, false).expect("an address"),
-        original: None,
-        notify: Notify::DEFAULT,
-    };
+    let recipient = |address: &str| QueuedRecipient::of(Mailbox::parse(address, false).expect("an address"));
     let entry = Enqueue {
         message: format!("{:017x}", u64::from(crc32c(body))).as_str().into(),
         submitter: None,
@@ -245,9 +241,8 @@ fn place(rng: &mut Rng, acknowledged: &Model, made: &[AccountId], sizes: Sizes, 
 
 fn enqueue(rng: &mut Rng, message: &str, number: usize) -> Enqueue {
     let recipient = |number: usize| QueuedRecipient {
-        address: Mailbox::parse(&format!("to{number}@other.test"), false).expect("an address"),
         original: number.is_multiple_of(2).then(|| "rfc822;to@other.test".into()),
-        notify: Notify::DEFAULT,
+        ..QueuedRecipient::of(Mailbox::parse(&format!("to{number}@other.test"), false).expect("an address"))
     };
     Enqueue {
         message: message.into(),

@@ -49,7 +49,7 @@ impl Session {
                 server: (),
                 alpn: Alpn::Ignore,
             };
-            drive(&env, stream, toy, its_host, Some(&start_tls)).await
+            drive(&env, stream, toy, its_host, Some(&start_tls), None).await
         });
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         Session {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use pillarbox_core::address::{Host, LocalPart, Mailbox, ReversePath};
 use pillarbox_core::decision::{AliasTarget, FactAnswer, Known, Question};
-use pillarbox_core::delivery::dsn::{self, Addressee, Ours, ReportMatter, ReportOrder};
+use pillarbox_core::delivery::dsn::{self, Action, Addressee, Ours, ReportMatter, ReportOrder};
 use pillarbox_core::limits;
 use pillarbox_core::message::id;
-use pillarbox_core::store::queue::{Enqueue, Notify, QueuedMessage, QueuedRecipient, Wishes};
+use pillarbox_core::store::queue::{Enqueue, QueuedMessage, QueuedRecipient, Wishes};
 use pillarbox_core::store::request::{Placement, Where};
 use pillarbox_core::store::{AccountId, Flags};
 use pillarbox_core::time::UnixTime;
@@ -36,7 +36,7 @@ struct Ways {
     others: Vec<Mailbox>,
 }
 
-/// Writes a report; `None` when not even our postmaster has a mailbox here, which is logged.
+/// Writes a report; `None` when nobody need have it, or not even our postmaster has a mailbox here, which is logged.
 pub(super) async fn write<E: Env>(
     env: &E,
     facts: &impl FactSource,
@@ -51,8 +51,12 @@ pub(super) async fn write<E: Env>(
         Addressee::Postmaster => Ways::default(),
     };
     if ways.is_empty() {
-        // Nobody is behind the reverse path any more.
+        // Nobody is behind the reverse path any more: failures are the postmaster's, of all else nobody need hear.
         order.addressee = Addressee::Postmaster;
+        order.told.retain(|told| told.action == Action::Failed);
+        if order.told.is_empty() {
+            return None;
+        }
         ways = self::ways(facts, &postmaster(ours)).await;
         // Never by the queue: what fails there comes here again.
         ways.others.clear();
@@ -95,7 +99,7 @@ pub(super) async fn write<E: Env>(
             utf8: written.utf8,
             ..Wishes::default()
         },
-        recipients: ways.others.into_iter().map(recipient).collect(),
+        recipients: ways.others.into_iter().map(QueuedRecipient::of).collect(),
     });
     Some(Letter {
         placements: placements.collect(),
@@ -163,13 +167,5 @@ fn placement(account: AccountId, address: &Mailbox, now: UnixTime) -> Placement 
         keywords: Vec::new(),
         internal_date: now,
         save_date: now,
-    }
-}
-
-fn recipient(address: Mailbox) -> QueuedRecipient {
-    QueuedRecipient {
-        address,
-        original: None,
-        notify: Notify::DEFAULT,
     }
 }

@@ -388,6 +388,7 @@ fn log(commit: &Commit, done: bool) {
             RowState::Waiting(_) => tracing::info!(message, recipient, delay_reported = change.delay_reported, "waits"),
             RowState::Held => tracing::info!(message, recipient, "held"),
             RowState::Cancelled => tracing::info!(message, recipient, "cancelled"),
+            RowState::Delivered => tracing::info!(message, recipient, "delivered here, and reported"),
         }
     }
 }

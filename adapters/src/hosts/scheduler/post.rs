@@ -44,6 +44,7 @@ impl<E: Env> ServerPost<E> {
                 hostname: config.hostname.as_str().to_string(),
                 sources: config.delivery.source.clone(),
                 login: None,
+                records: shared.records.clone(),
             },
             shared,
         }

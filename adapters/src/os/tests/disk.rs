@@ -94,7 +94,7 @@ fn names_change_and_open_files_follow_them() {
 }
 
 #[test]
-fn nothing_outside_the_directory_is_touched_and_nobody_else_reads_it() {
+fn s43_s66_nothing_outside_the_directory_is_touched_and_nobody_else_reads_it() {
     let folder = Folder::new();
     let env = OsEnv::open(&folder.0).unwrap();
     env.run(async {

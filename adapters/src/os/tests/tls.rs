@@ -97,7 +97,7 @@ fn alpn_follows_the_rules() {
 }
 
 #[test]
-fn any_name_gets_the_certificate_and_the_client_judges_it() {
+fn s47_any_name_gets_the_certificate_and_the_client_judges_it() {
     with_env(|env| async move {
         handshake(
             &env,

@@ -29,6 +29,8 @@ pub enum Action {
     Relayed,
     /// It is in its mailbox here.
     Delivered,
+    /// It is an alias: its members have it, or are going to get it (RFC 3461 §5.2.7.3).
+    Expanded,
 }
 
 /// What is told of one recipient.
@@ -90,7 +92,7 @@ pub struct Ours {
     pub domain: Domain,
 }
 
-crate::record_enum!(Action { 0 => Failed, 1 => Delayed, 2 => Relayed, 3 => Delivered });
+crate::record_enum!(Action { 0 => Failed, 1 => Delayed, 2 => Relayed, 3 => Delivered, 4 => Expanded });
 crate::record_struct!(Told {
     recipient,
     action,
@@ -109,6 +111,7 @@ impl Action {
             Action::Delayed => "delayed",
             Action::Relayed => "relayed",
             Action::Delivered => "delivered",
+            Action::Expanded => "expanded",
         }
     }
 
@@ -117,7 +120,7 @@ impl Action {
         match self {
             Action::Failed => Notify::FAILURE,
             Action::Delayed => Notify::DELAY,
-            Action::Relayed | Action::Delivered => Notify::SUCCESS,
+            Action::Relayed | Action::Delivered | Action::Expanded => Notify::SUCCESS,
         }
     }
 }
@@ -125,10 +128,7 @@ impl Action {
 /// The report that this news of a message makes, if any: what the sender wishes to know, or, of failures that may not be reported
 /// to a sender, a copy for the postmaster (RFC 5321 §6.1, RFC 3461 §6.2).
 pub fn order(message: &Enqueue, mut told: Vec<Told>) -> Option<ReportOrder> {
-    told.retain(|told| {
-        let recipient = &message.recipients[told.recipient as usize];
-        recipient.notify.contains(told.action.wish())
-    });
+    told.retain(|told| message.recipients[told.recipient as usize].wants(told.action.wish()));
     let addressee = match &message.reverse_path {
         ReversePath::Mailbox(mailbox) if message.reportable => Addressee::Sender(mailbox.clone()),
         ReversePath::Mailbox(_) | ReversePath::Null => {

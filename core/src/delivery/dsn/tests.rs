@@ -10,13 +10,13 @@ use crate::address::{Host, LocalPart};
 use crate::limits;
 use crate::message::header::fields;
 use crate::record::Record;
-use crate::store::queue::{QueuedRecipient, Wishes};
+use crate::store::queue::{QueuedRecipient, Ret, Wishes};
 
 fn mailbox(text: &str) -> Mailbox {
     Mailbox::parse(text, true).unwrap()
 }
 
-fn entered(from: &str, notify: Notify) -> Enqueue {
+fn entered(from: &str, notify: impl Into<Option<Notify>>) -> Enqueue {
     Enqueue {
         message: "m0000000000000001".into(),
         submitter: None,
@@ -31,9 +31,8 @@ fn entered(from: &str, notify: Notify) -> Enqueue {
         expires: UnixTime::from_seconds(1_795_942_800),
         wishes: Wishes::default(),
         recipients: Vec::from([QueuedRecipient {
-            address: mailbox("bob@two.test"),
-            original: None,
-            notify,
+            notify: notify.into(),
+            ..QueuedRecipient::of(mailbox("bob@two.test"))
         }]),
     }
 }
@@ -76,16 +75,22 @@ fn report(message: &Enqueue, order: &ReportOrder, original: &[u8]) -> Written {
 }
 
 #[test]
-fn who_is_told_what() {
-    let every = [Action::Failed, Action::Delayed, Action::Relayed, Action::Delivered];
+fn s15_who_is_told_what() {
+    let every = [
+        Action::Failed,
+        Action::Delayed,
+        Action::Relayed,
+        Action::Delivered,
+        Action::Expanded,
+    ];
     let asked = |message: &Enqueue, action| order(message, Vec::from([told(action)])).map(|order| order.addressee);
     let sender = Some(Addressee::Sender(mailbox("alice@one.test")));
     for (notify, wanted) in [
-        (Notify::DEFAULT, &every[..2]),
-        (Notify::NEVER, &every[..0]),
-        (Notify::SUCCESS, &every[2..]),
-        (Notify::FAILURE, &every[..1]),
-        (Notify::DELAY, &every[1..2]),
+        (None, &every[..2]),
+        (Some(Notify::NEVER), &every[..0]),
+        (Some(Notify::SUCCESS), &every[2..]),
+        (Some(Notify::FAILURE), &every[..1]),
+        (Some(Notify::DELAY), &every[1..2]),
     ] {
         for action in every {
             let want = wanted.contains(&action);
@@ -179,17 +184,18 @@ fn a_failure() {
 #[test]
 fn the_whole_message_only_when_asked_for_small_and_failed() {
     let mut message = entered("alice@one.test", Notify(7));
-    message.wishes.ret_full = true;
+    message.wishes.ret = Some(Ret::Full);
     let small = b"Subject: x\r\n\r\nthe body\r\n".to_vec();
     let large = [&small[..], &b"y".repeat(limits::REPORT_RETURNED)].concat();
-    for (action, ret_full, original, whole) in [
-        (Action::Failed, true, &small, true),
-        (Action::Failed, false, &small, false),
-        (Action::Failed, true, &large, false),
-        (Action::Delayed, true, &small, false),
-        (Action::Relayed, true, &small, false),
+    for (action, ret, original, whole) in [
+        (Action::Failed, Some(Ret::Full), &small, true),
+        (Action::Failed, Some(Ret::Headers), &small, false),
+        (Action::Failed, None, &small, false),
+        (Action::Failed, Some(Ret::Full), &large, false),
+        (Action::Delayed, Some(Ret::Full), &small, false),
+        (Action::Relayed, Some(Ret::Full), &small, false),
     ] {
-        message.wishes.ret_full = ret_full;
+        message.wishes.ret = ret;
         let order = order(&message, Vec::from([told(action)])).unwrap();
         let written = report(&message, &order, original);
         let text = String::from_utf8(written.bytes).unwrap();
@@ -232,13 +238,13 @@ fn eight_bits_and_utf8_are_declared() {
 
 /// As many recipients as one record takes, each with the longest words: still a small message.
 #[test]
-fn the_largest_report_is_inline() {
+fn s17_the_largest_report_is_inline() {
     let mut message = entered("alice@one.test", Notify(7));
     message.recipients = (0..limits::CLIENT_RECIPIENTS)
         .map(|number| QueuedRecipient {
-            address: mailbox(&format!("{number}{}@{}test", "x".repeat(60), "y.".repeat(120))),
             original: Some("\u{20ac}".repeat(500).into()),
-            notify: Notify::FAILURE,
+            notify: Some(Notify::FAILURE),
+            ..QueuedRecipient::of(mailbox(&format!("{number}{}@{}test", "x".repeat(60), "y.".repeat(120))))
         })
         .collect();
     let long = "\u{20ac}".repeat(2000);
@@ -259,7 +265,7 @@ fn the_largest_report_is_inline() {
 fn the_boundary_stands_nowhere_else() {
     let message = Enqueue {
         wishes: Wishes {
-            ret_full: true,
+            ret: Some(Ret::Full),
             ..Wishes::default()
         },
         ..entered("alice@one.test", Notify::DEFAULT)
@@ -283,7 +289,7 @@ proptest! {
         message.reverse_path = ReversePath::Mailbox(address.clone());
         message.message = message_id.as_str().into();
         message.wishes.envelope_id = Some(envelope_id.as_str().into());
-        message.recipients[0] = QueuedRecipient { address: address.clone(), original: Some(original.as_str().into()), notify: Notify::DEFAULT };
+        message.recipients[0] = QueuedRecipient { original: Some(original.as_str().into()), ..QueuedRecipient::of(address.clone()) };
         let told = Told { said: said(550, [5, 7, 1], &text, (!by_us).then_some(server.as_str())), ..told(Action::Failed) };
         let order = order(&message, Vec::from([told])).unwrap();
         let written = report(&message, &order, &header);

@@ -21,6 +21,7 @@ pub(super) fn subject(matter: &ReportMatter<'_>) -> &'static str {
         (Addressee::Sender(_), Action::Delayed) => "Your message is delayed",
         (Addressee::Sender(_), Action::Relayed) => "Your message was handed on",
         (Addressee::Sender(_), Action::Delivered) => "Your message was delivered",
+        (Addressee::Sender(_), Action::Expanded) => "Your message was passed on",
     }
 }
 
@@ -66,6 +67,10 @@ pub(super) fn text(matter: &ReportMatter<'_>) -> String {
                      deliveries, so this is the last you hear of it, unless it fails there."
                 }
                 Action::Delivered => "was delivered to the following recipients.",
+                Action::Expanded => {
+                    "was passed on to all members of the following addresses. You hear no more of it, unless it cannot be delivered to one \
+                     of them."
+                }
             };
             paragraph(&mut out, "", &format!("{which} {arrived} {outcome}"));
         }

@@ -11,7 +11,7 @@ use super::{Action, Addressee, ReportMatter, Told, words};
 use crate::limits;
 use crate::message::date::format_rfc5322;
 use crate::message::header::{HeaderEnd, fields};
-use crate::store::queue::Said;
+use crate::store::queue::{Ret, Said};
 
 /// A finished report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +150,7 @@ fn status(action: Action, said: Option<&Said>) -> [u16; 3] {
     let class = match action {
         Action::Failed => 5,
         Action::Delayed => 4,
-        Action::Relayed | Action::Delivered => 2,
+        Action::Relayed | Action::Delivered | Action::Expanded => 2,
     };
     match said {
         Some(said) if said.status[0] == class => said.status.map(|number| number.min(999)),
@@ -170,7 +170,7 @@ impl<'a> Returned<'a> {
         let original = &matter.original[..matter.original.len().min(limits::REPORT_RETURNED)];
         let failed = matter.order.told.iter().any(|told| told.action == Action::Failed);
         // RET is about failures only (RFC 3461 §4.3); a large message is not sent back whole, whoever asks (S17).
-        if failed && matter.message.wishes.ret_full && original.len() as u64 == matter.original_len {
+        if failed && matter.message.wishes.ret == Some(Ret::Full) && original.len() as u64 == matter.original_len {
             // A message with a header in UTF-8 is a `message/global` (RFC 6533 §3).
             let header = header_of(original).is_ascii();
             return Returned {

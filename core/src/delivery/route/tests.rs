@@ -114,7 +114,7 @@ fn shown_outcome(verdict: &RouteVerdict) -> String {
 }
 
 #[test]
-fn the_table() {
+fn s58_the_table() {
     let table = [
         (
             "MX in order",

@@ -13,7 +13,7 @@ use crate::delivery::dsn::{self, Action, Told};
 use crate::delivery::retry;
 use crate::limits;
 use crate::smtp::client::ask::Outcome;
-use crate::store::queue::{QueueId, RowChange, RowState, Said};
+use crate::store::queue::{QueueId, RowChange, RowState, Said, Task};
 use crate::time::UnixTime;
 
 /// A commit, and who waits for it.
@@ -135,11 +135,14 @@ impl Scheduler {
 
     /// A message's time is over: all of its rows that nobody works on fail, with one report.
     pub(super) fn expire(&mut self, id: QueueId) {
-        let news = self.waiting_rows(id, |_| true).into_iter().map(|recipient| {
-            let key = RowKey { id, recipient };
-            let last = self.last_said(key);
-            failure(recipient, expired(self.message(id), last.as_ref()), false)
-        });
+        let news = self
+            .waiting_rows(id, |task, _| task == Task::Relay)
+            .into_iter()
+            .map(|recipient| {
+                let key = RowKey { id, recipient };
+                let last = self.last_said(key);
+                failure(recipient, expired(self.message(id), last.as_ref()), false)
+            });
         let news = news.collect();
         self.settle(id, news, None);
     }
@@ -147,7 +150,7 @@ impl Scheduler {
     /// A message takes long: its sender is told once of all rows that still wait.
     pub(super) fn report_delay(&mut self, id: QueueId) {
         let mut news = Vec::new();
-        for recipient in self.waiting_rows(id, |row| row.notice) {
+        for recipient in self.waiting_rows(id, |_, row| row.notice) {
             let key = RowKey { id, recipient };
             let row = self.row(key);
             let unreached = row.unreached;
@@ -163,10 +166,33 @@ impl Scheduler {
         self.settle(id, news, None);
     }
 
+    /// A message was delivered here: its sender is told of all rows that are there for this alone.
+    pub(super) fn tell(&mut self, id: QueueId) {
+        let mut news = Vec::new();
+        for recipient in self.waiting_rows(id, |task, _| task != Task::Relay) {
+            news.push(News {
+                recipient,
+                state: RowState::Delivered,
+                attempted: false,
+                said: None,
+                action: match self.message(id).task(recipient) {
+                    Task::TellDelivered => Some(Action::Delivered),
+                    Task::TellExpanded => Some(Action::Expanded),
+                    Task::Relay => None,
+                },
+                unreached: false,
+            });
+        }
+        self.settle(id, news, None);
+    }
+
     /// Rows that nobody works on and nobody holds; as many as one report takes. The others' timers bring the next.
-    fn waiting_rows(&self, id: QueueId, wanted: impl Fn(&Row) -> bool) -> Vec<u32> {
-        let rows = self.message(id).rows.iter().zip(0..);
-        let waiting = rows.filter(|(row, _)| matches!(row.state, State::Deferred | State::Ready) && wanted(row));
+    fn waiting_rows(&self, id: QueueId, wanted: impl Fn(Task, &Row) -> bool) -> Vec<u32> {
+        let message = self.message(id);
+        let rows = message.rows.iter().zip(0..);
+        let waiting = rows.filter(|(row, recipient)| {
+            matches!(row.state, State::Deferred | State::Ready) && wanted(message.task(*recipient), row)
+        });
         waiting
             .map(|(_, recipient)| recipient)
             .take(limits::CLIENT_RECIPIENTS)
@@ -296,7 +322,7 @@ impl Scheduler {
                 row.due_at = instant(now, due, longest);
             }
             RowState::Held => row.state = State::Held,
-            RowState::Relayed | RowState::Failed | RowState::Cancelled => {
+            RowState::Relayed | RowState::Failed | RowState::Cancelled | RowState::Delivered => {
                 row.state = State::Over;
                 row.said = None;
                 let message = self.messages.get_mut(&id).expect("a row in use keeps its message");

@@ -20,7 +20,7 @@ use crate::delivery::route::{Route, destination};
 use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::smtp::client::ask::Transaction;
-use crate::store::queue::{QueueId, QueuedMessage};
+use crate::store::queue::{QueueId, QueuedMessage, Task};
 use crate::time::{Instant, Now};
 
 pub mod ask;
@@ -267,7 +267,9 @@ impl Scheduler {
                 return;
             }
             let message = self.message(key.id);
-            if message.expires_at <= self.now.instant {
+            if message.task(key.recipient) != Task::Relay {
+                self.tell(key.id);
+            } else if message.expires_at <= self.now.instant {
                 self.expire(key.id);
             } else if message.notice_at <= self.now.instant && message.rows[key.recipient as usize].notice {
                 self.report_delay(key.id);
@@ -376,6 +378,7 @@ impl Scheduler {
                 .map(|place| entered.recipients[*place as usize].clone())
                 .collect(),
             size: message.body_len + entered.prefix.len() as u64,
+            ours: entered.submitter.is_some(),
         };
         let connection = self.connections.get_mut(&number).expect("it was there just now");
         connection.messages += 1;

@@ -6,7 +6,7 @@ use super::Scheduler;
 use super::ask::{Ask, Operation, Which};
 use super::rows::{RowKey, State, Wish};
 use crate::address::Host;
-use crate::store::queue::{QueueId, RowState};
+use crate::store::queue::{QueueId, RowState, Task};
 
 impl Scheduler {
     pub(super) fn operate(&mut self, ticket: u64, which: &Which, what: Operation) {
@@ -54,6 +54,7 @@ impl Scheduler {
                 (Operation::Hold, State::InFlight | State::Committing) => self.row_mut(key).wish = Some(Wish::Hold),
                 (Operation::Cancel, State::InFlight | State::Committing) => self.row_mut(key).wish = Some(Wish::Cancel),
                 (Operation::Release, State::InFlight | State::Committing) => self.row_mut(key).wish = None,
+                (Operation::Retry, State::Deferred) if self.message(id).task(recipient) != Task::Relay => self.tell(id),
                 (Operation::Retry, State::Deferred) => {
                     self.make_ready(key);
                     self.revive(key);

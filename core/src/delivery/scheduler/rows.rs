@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::delivery::retry;
-use crate::store::queue::{Notify, QueueId, QueuedMessage, RowState, Said};
+use crate::store::queue::{Notify, QueueId, QueuedMessage, RowState, Said, Task};
 use crate::time::{Instant, Now, UnixTime};
 
 /// Names a row.
@@ -88,14 +88,17 @@ impl Message {
             let (state, due) = match row.state {
                 RowState::Waiting(due) => (State::Deferred, due),
                 RowState::Held => (State::Held, now.unix),
-                RowState::Relayed | RowState::Failed | RowState::Cancelled => (State::Over, now.unix),
+                RowState::Relayed | RowState::Failed | RowState::Cancelled | RowState::Delivered => (State::Over, now.unix),
             };
             let due_at = instant(now, due, retry::longest_wait(settings));
             let wait = i64::try_from(due_at.since(now.instant).as_millis()).unwrap_or(i64::MAX);
             Row {
                 state,
                 attempts: row.attempts,
-                notice: notice_due.is_some() && recipient.notify.contains(Notify::DELAY) && !row.delay_reported,
+                notice: notice_due.is_some()
+                    && recipient.task == Task::Relay
+                    && recipient.wants(Notify::DELAY)
+                    && !row.delay_reported,
                 unreached: row.said.as_ref().is_some_and(|said| said.by.is_none()),
                 wish: None,
                 due_at,
@@ -115,6 +118,10 @@ impl Message {
         }
     }
 
+    pub(super) fn task(&self, recipient: u32) -> Task {
+        self.queued.entered.recipients[recipient as usize].task
+    }
+
     /// When something is to be done about a row unasked.
     pub(super) fn next_time(&self, recipient: u32) -> Option<Instant> {
         let row = &self.rows[recipient as usize];
@@ -123,6 +130,7 @@ impl Message {
             false => self.expires_at,
         };
         match row.state {
+            State::Deferred if self.task(recipient) != Task::Relay => Some(row.due_at), // it can neither fail nor be late
             State::Deferred => Some(row.due_at.min(limit)),
             State::Ready => Some(limit),
             State::InFlight | State::Committing | State::Held | State::Over => None,

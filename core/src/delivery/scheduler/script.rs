@@ -1,7 +1,8 @@
 //! How this machine's asks and answers look in a script (the grammar is in [`crate::script`]).
 //!
 //! ```text
-//! NOTE: entered 1 from=a@one.test to=b@two.test,c@two.test     further words: submitter=1 notify=never,success,failure,delay
+//! NOTE: entered 1 from=a@one.test to=b@two.test,c@two.test     or, for reports alone: delivered=b@one.test expanded=friends@one.test
+//!                                      further words: submitter=1 notify=never,success,failure,delay
 //!                                      junk size=9 expires=2h (from the script's beginning) due=5m held attempts=2
 //! ASK: Route 1 b@two.test              ANS: plan two.test | relay smtp.isp.test:465 | fail 550 5.1.2 text | defer 451 4.4.3 text
 //! ASK: Connect 1 two.test              NOTE: unusable 1 451 4.4.1 text
@@ -32,7 +33,7 @@ use crate::message::date::format_internal;
 use crate::script::ScriptForm;
 use crate::smtp::client::ask::{Outcome, TlsUse};
 use crate::store::queue::{
-    Enqueue, Notify, QueueId, QueueRow, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Wishes,
+    Enqueue, Notify, QueueId, QueueRow, QueuedMessage, QueuedRecipient, RowChange, RowState, Said, Task, Wishes,
 };
 use crate::store::{AccountId, EmailId, Location};
 use crate::time::UnixTime;
@@ -159,6 +160,7 @@ fn change_line(change: &RowChange) -> String {
             format!("failed {}.{}.{}", status[0], status[1], status[2])
         }
         RowState::Cancelled => "cancelled".into(),
+        RowState::Delivered => "delivered".into(),
     };
     let attempted = if change.attempted { " attempted" } else { "" };
     let noticed = if change.delay_reported { " noticed" } else { "" };
@@ -286,23 +288,26 @@ fn entered(text: &str) -> Result<QueuedMessage, String> {
         delay_reported: false,
         said: None,
     };
-    let (mut wishes, mut body_len) = (Notify::DEFAULT, 100);
+    let (mut wishes, mut body_len) = (None, 100);
     for word in rest.split(' ') {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         match key {
             "from" if !value.is_empty() => entry.reverse_path = ReversePath::Mailbox(mailbox(value)?),
             "from" => {}
-            "to" => {
+            "to" | "delivered" | "expanded" => {
                 for to in value.split(',') {
                     entry.recipients.push(QueuedRecipient {
-                        address: mailbox(to)?,
-                        original: None,
-                        notify: Notify::DEFAULT,
+                        task: match key {
+                            "delivered" => Task::TellDelivered,
+                            "expanded" => Task::TellExpanded,
+                            _ => Task::Relay,
+                        },
+                        ..QueuedRecipient::of(mailbox(to)?)
                     });
                 }
             }
             "submitter" => entry.submitter = Some(AccountId([value.parse().map_err(|_| format!("no number: {value}"))?; 16])),
-            "notify" => wishes = notify(value)?,
+            "notify" => wishes = Some(notify(value)?),
             "junk" => entry.reportable = false,
             "size" => body_len = value.parse().map_err(|_| format!("no number: {value}"))?,
             "expires" => entry.expires = from_begin(value)?,

@@ -40,6 +40,11 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at).copied()
     }
 
+    /// How far it has come.
+    pub(in crate::imap) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Whether everything is read.
     pub(in crate::imap) fn at_end(&self) -> bool {
         self.at == self.text.len()

@@ -23,14 +23,16 @@ pub(super) fn fetch(cursor: &mut Cursor<'_>, uid: bool) -> Result<Command, Wrong
 
 /// Behind its `(`. An item named twice is answered once (S34).
 fn item_list(cursor: &mut Cursor<'_>) -> Result<Vec<FetchItem>, Wrong> {
-    let mut items = Vec::new();
+    // In the order of the command, and in their own: each is looked for among many.
+    let (mut items, mut sorted) = (Vec::<FetchItem>::new(), Vec::<usize>::new());
     loop {
         let name = cursor.keyword();
         let item = item(cursor, &name)?;
-        if !items.contains(&item) {
+        if let Err(place) = sorted.binary_search_by(|known| items[*known].cmp(&item)) {
             if items.len() == limits::IMAP_FETCH_ITEMS {
                 return Err("FETCH: too many items");
             }
+            sorted.insert(place, items.len());
             items.push(item);
         }
         if cursor.eat(b')') {

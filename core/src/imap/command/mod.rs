@@ -44,6 +44,17 @@ pub fn parse_with(framed: &Framed<'_>, names: Names) -> Result<(Tag, Command), B
     }
 }
 
+/// Where the password of a LOGIN begins, in its text; `None`: it is none.
+pub(in crate::imap) fn login_password_at(framed: &Framed<'_>) -> Option<usize> {
+    let mut cursor = Cursor::new(framed);
+    cursor.tag().ok()?;
+    cursor.space().ok()?;
+    if cursor.keyword() != b"LOGIN" {
+        return None;
+    }
+    session::login_password_at(&mut cursor).ok()
+}
+
 /// The tag in front of a command that is not worth parsing: a whole tag with its space.
 pub fn tag_of(text: &[u8]) -> Option<Tag> {
     let mut cursor = Cursor::new(&Framed { text, literals: &[] });
@@ -336,7 +347,7 @@ pub enum StatusItem {
 }
 
 /// What FETCH tells (RFC 3501 §6.4.5).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FetchItem {
     /// BODY (structure without extension data).
     Body,
@@ -384,7 +395,7 @@ pub enum FetchItem {
 }
 
 /// `section-spec`: part numbers, and what of that part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Section {
     /// Part numbers; empty: the message.
     pub part: Vec<u32>,
@@ -393,7 +404,7 @@ pub struct Section {
 }
 
 /// What of a part is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SectionText {
     /// All of it: `BODY[]`, `BODY[1]`.
     Whole,

@@ -19,6 +19,14 @@ pub(super) fn login(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     })
 }
 
+/// Reads up to the password; gives its place.
+pub(super) fn login_password_at(cursor: &mut Cursor<'_>) -> Result<usize, Wrong> {
+    cursor.space()?;
+    cursor.astring()?;
+    cursor.space()?;
+    Ok(cursor.at())
+}
+
 /// `authenticate = "AUTHENTICATE" SP auth-type [SP (base64 / "=")]` (RFC 3501 §6.2.2, RFC 4959 §7)
 pub(super) fn authenticate(cursor: &mut Cursor<'_>) -> Result<Command, Wrong> {
     cursor.space().map_err(|_| "AUTHENTICATE: a mechanism is expected")?;

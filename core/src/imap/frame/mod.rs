@@ -260,6 +260,11 @@ impl Framer {
         self.received.len() - self.start
     }
 
+    /// Whether a command that is not over is refused already.
+    pub fn refuses(&self) -> bool {
+        matches!(self.state, State::SkipText | State::SkipLiteral { .. })
+    }
+
     /// Octets of memory held.
     pub fn memory(&self) -> usize {
         self.received.capacity() + self.literals.capacity() * size_of::<Literal>()

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::imap::search::{Candidate, Program};
 use crate::machine::Slot;
 use crate::message::digest::Digest;
-use crate::sasl::{ProofVerdict, ScramSalt};
+use crate::sasl::{Proof, ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
 use crate::store::request::{FlagChange, ListedMailbox, Refused, Selected};
@@ -47,7 +47,7 @@ pub enum Ask {
         /// What was signed.
         message: String,
         /// The proof.
-        proof: [u8; 32],
+        proof: Proof,
         /// For the verdict.
         then: Slot<ProofVerdict>,
     },

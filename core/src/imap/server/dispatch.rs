@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::append::Appending;
 use super::ask::TreeWish;
+use super::trace::{Shown, shown_command};
 use super::{Session, Step};
 use crate::imap::command::{self, Bad, Command, Tag};
 use crate::imap::frame::Event;
@@ -28,10 +29,29 @@ impl Session {
             return Step::Again;
         }
         let names = self.names();
-        let heard = match self.framer.poll() {
-            None => return Step::Rest,
-            Some(event) => hear(event, names),
+        let (on, logged_in) = (self.marks.is_on(), self.account.is_some());
+        let (heard, shown) = match self.framer.poll() {
+            None => {
+                if on && self.framer.refuses() {
+                    self.mark_refused();
+                }
+                return Step::Rest;
+            }
+            Some(event) => {
+                let shown = match &event {
+                    Event::Command(framed) if on && !is_http(framed.text) => shown_command(framed, names, logged_in),
+                    Event::Refused(_) if !logged_in => Shown::Nothing,
+                    Event::Command(_)
+                    | Event::Refused(_)
+                    | Event::Continue
+                    | Event::Message { .. }
+                    | Event::MessageEnd
+                    | Event::Line(_) => Shown::AsItIs,
+                };
+                (hear(event, names), shown)
+            }
         };
+        self.mark_command(shown);
         match heard {
             Heard::Continue => response::continuation("Ready for the literal", self.out.end()),
             Heard::Http => self.close(Reason::NotOurProtocol),

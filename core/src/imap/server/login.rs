@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroizing;
 
 use super::ask::Ask;
+use super::trace::Shown;
 use super::{Doing, Session, Step, Wanted};
 use crate::bytes::base64;
 use crate::imap::command::Tag;
@@ -181,6 +182,9 @@ impl Session {
     pub(super) fn step_authenticate(&mut self, mut authenticating: Box<Authenticating>) -> Step {
         let line = match self.framer.poll() {
             None => {
+                if self.framer.refuses() {
+                    self.mark_refused();
+                }
                 self.doing = Doing::Authenticate(authenticating);
                 return Step::Rest;
             }
@@ -190,6 +194,11 @@ impl Session {
                 unreachable!("a line was asked for")
             }
         };
+        match &line {
+            Ok(line) if self.marks.is_on() => self.mark_command(Shown::Instead(authenticating.exchange.shown(line))),
+            Ok(_) => {}
+            Err(_) => self.mark_refused(),
+        }
         let tag = &authenticating.tag;
         match line {
             Ok(line) if line.as_slice() == b"*" => self.bad(Some(tag), "AUTHENTICATE cancelled"),

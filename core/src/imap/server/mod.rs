@@ -25,6 +25,7 @@ use crate::machine::{Answer, Close, Deadline, Input, Machine, Output, Reason, Sl
 use crate::smtp::server::ask::TlsEvidence;
 use crate::store::{AccountId, MailboxName};
 use crate::time::{Instant, Now};
+use crate::trace::{Marks, marks::What};
 
 mod append;
 pub mod ask;
@@ -42,6 +43,7 @@ mod search;
 mod select;
 mod status;
 mod store;
+pub mod trace;
 mod transfer;
 mod tree;
 
@@ -77,6 +79,7 @@ pub struct Session {
     /// The server stops: BYE at the next command boundary.
     shutdown: bool,
     closing: Option<Closing>,
+    marks: Marks,
 }
 
 /// What is being executed.
@@ -182,6 +185,7 @@ impl Session {
             eof: false,
             shutdown: false,
             closing: None,
+            marks: Marks::default(),
         };
         session.greet();
         session
@@ -370,6 +374,7 @@ impl Machine for Session {
                 if self.account.is_some() {
                     self.heard = now.instant;
                 }
+                self.marks.received(bytes.len());
                 self.framer.receive(bytes);
             }
             Input::Eof => self.eof = true,
@@ -406,7 +411,10 @@ impl Machine for Session {
             match self.step() {
                 Step::Again => {}
                 Step::Message => {
+                    let before = self.framer.buffered();
                     let octets = self.framer.take_message(limits::SINK_CHUNK);
+                    let behind = before - octets.len();
+                    self.marks.note(behind, What::Message(octets.len() as u64));
                     if let Doing::Append(appending) = &mut self.doing {
                         appending.watch(octets);
                     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::message::content::Content;
 use crate::message::date::{parse_internal, parse_rfc5322};
-use crate::message::header::{HeaderEnd, fields};
+use crate::message::header::{HeaderEnd, fields, fold_into};
 use crate::message::header_filter::HeaderFilter;
 use crate::time::UnixTime;
 
@@ -201,5 +201,24 @@ proptest! {
         let taken = first + if first == at { end.update(&block.as_bytes()[at..]) } else { 0 };
         prop_assert_eq!(end.found(), empty > 0);
         prop_assert_eq!(taken, length + empty);
+    }
+}
+
+proptest! {
+    /// Folding adds line ends before white space, nothing else; no line is white space alone, none too long that could be folded.
+    #[test]
+    fn folded_fields_read_the_same(words in proptest::collection::vec("[a-z:]{0,400}", 1..12), gap in "[ \t]{1,4}") {
+        let raw = ["Subject:", &words.join(&gap), "\r\n"].concat();
+        let mut out = Vec::new();
+        fold_into(raw.as_bytes(), &mut out);
+        let out = String::from_utf8(out).unwrap();
+        prop_assert_eq!(out.replace("\r\n", ""), raw.replace("\r\n", ""));
+        prop_assert_eq!(fields(out.as_bytes()).count(), 1);
+        let short = |line: &str| line.len() <= 998 || !line.trim_start().contains([' ', '\t']);
+        for line in out.split_terminator("\r\n") {
+            prop_assert!(!line.trim().is_empty(), "{:?}", out);
+            prop_assert!(short(line), "{:?}", line);
+        }
+        prop_assert!(raw.len() > 1000 || out == raw);
     }
 }

@@ -2,6 +2,7 @@ use alloc::string::ToString;
 use alloc::vec;
 
 use super::*;
+use crate::address::Domain;
 use crate::decision::Fact;
 
 const ALICE: AccountId = AccountId([1; 16]);

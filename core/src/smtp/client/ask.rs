@@ -70,6 +70,8 @@ pub struct Transaction {
     pub recipients: Vec<QueuedRecipient>,
     /// Octets of prefix and body.
     pub size: u64,
+    /// A user of ours handed it in: it is re-encoded for a server without 8BITMIME (RFC 6152 §3). The mail of others is not.
+    pub ours: bool,
 }
 
 /// What became of one recipient.

@@ -1,5 +1,7 @@
 //! The message itself: read run by run, stuffed with dots, sent.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::ask::{Ask, BodyOpened, Outcome};
@@ -7,6 +9,7 @@ use super::reply::ours;
 use super::{Pending, Session, State, Step};
 use crate::limits;
 use crate::machine::{BodyError, Reason};
+use crate::message::recode::{Aim, Recoder};
 
 /// How far a message has been read.
 #[derive(Debug)]
@@ -67,13 +70,24 @@ impl Session {
 
     /// The message was read to its end.
     fn message_read(&mut self) {
+        let Some(work) = &mut self.work else { return };
         if matches!(self.state, State::Scanning(_)) {
+            if let Some(survey) = work.survey.take() {
+                let plan = survey.finish(Aim::SevenBit);
+                if !plan.gives_seven_bit() {
+                    return self.needs_eight_bit();
+                }
+                work.recoder = (!plan.is_empty()).then(|| Box::new(Recoder::new(plan)));
+            }
             self.state = State::Commands;
             return self.send_envelope();
         }
-        if let Some(work) = &mut self.work {
-            core::mem::take(&mut work.encoder).finish(&mut self.send);
+        if let Some(recoder) = work.recoder.take() {
+            let mut rest = Vec::new();
+            recoder.finish(&mut rest);
+            work.encoder.encode(&rest, &mut self.send);
         }
+        core::mem::take(&mut work.encoder).finish(&mut self.send);
         self.state = State::Commands;
         self.queued = self.left + (self.send.len() - self.sent) as u64;
         self.awaits(Step::FinalDot);
@@ -110,16 +124,26 @@ impl Session {
         let run = self.run().expect("a chunk comes when it is wanted");
         run.rest = run.rest.checked_sub(bytes.len() as u64).expect("no more than was opened");
         let done = run.rest == 0;
+        let Some(work) = &mut self.work else { return };
         if matches!(self.state, State::Scanning(_)) {
-            if !bytes.is_ascii() {
-                return self.needs_eight_bit();
+            match &mut work.survey {
+                Some(survey) => survey.update(bytes),
+                None if bytes.is_ascii() => {}
+                None => return self.needs_eight_bit(),
             }
-        } else if let Some(work) = &mut self.work {
+        } else {
             if self.sent * 2 >= self.send.len() {
                 self.send.drain(..self.sent); // moving what is left is paid for by what has left
                 self.sent = 0;
             }
-            work.encoder.encode(bytes, &mut self.send);
+            match &mut work.recoder {
+                Some(recoder) => {
+                    let mut recoded = Vec::new();
+                    recoder.update(bytes, &mut recoded);
+                    work.encoder.encode(&recoded, &mut self.send);
+                }
+                None => work.encoder.encode(bytes, &mut self.send),
+            }
         }
         if done {
             self.read_on();
@@ -128,7 +152,7 @@ impl Session {
         }
     }
 
-    /// RFC 6152 §3: the mail of others is not re-encoded; signatures would break.
+    /// RFC 6152 §3: the mail of others is not re-encoded; signatures would break. Of our own users', some parts cannot be.
     fn needs_eight_bit(&mut self) {
         let said = ours(
             554,

@@ -24,6 +24,7 @@ pub mod reply;
 mod script;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 mod transaction;
 mod xtext;
 
@@ -44,6 +45,7 @@ use crate::limits;
 use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wait};
 use crate::store::queue::Said;
 use crate::time::Now;
+use crate::trace::Marks;
 
 /// One session.
 pub struct Session {
@@ -83,6 +85,7 @@ pub struct Session {
     deadline: Option<Deadline>,
     /// Octets that have left since the deadline was moved.
     progress: u64,
+    marks: Marks,
 }
 
 #[derive(Debug)]
@@ -189,6 +192,7 @@ impl Session {
             last_words: None,
             deadline: None,
             progress: 0,
+            marks: Marks::default(),
         };
         session.awaits(Step::Greeting);
         session

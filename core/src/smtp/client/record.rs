@@ -17,7 +17,8 @@ crate::record_struct!(Transaction {
     reverse_path,
     wishes,
     recipients,
-    size
+    size,
+    ours
 });
 crate::record_enum!(Outcome { 0 => Relayed { said, dsn }, 1 => Deferred(said), 2 => Failed(said) });
 crate::record_struct_tuple!(Next);

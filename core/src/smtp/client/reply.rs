@@ -352,7 +352,7 @@ mod tests {
     proptest! {
         /// S18, S69: whatever comes, what is kept is one line of printable ASCII of a known length; any split gives the same.
         #[test]
-        fn any_bytes_at_any_split(
+        fn s69_any_bytes_at_any_split(
             pieces in prop::collection::vec(prop::sample::select(vec!["250", "-", " ", "\r\n", "\r", "\n", "550-5.1.1 x\r\n", "550 y\r\n", "\0", "\x1b[0m", "\u{e4}"]), 0..40),
             cuts in prop::collection::vec(0usize..200, 0..6),
         ) {

@@ -23,7 +23,7 @@ use crate::address::{Mailbox, ReversePath};
 use crate::machine::{Answer, BodyError};
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::TlsEvidence;
-use crate::store::queue::{Notify, QueueId, QueuedRecipient, Said, Wishes};
+use crate::store::queue::{Notify, QueueId, QueuedRecipient, Ret, Said, Wishes};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
@@ -104,12 +104,14 @@ fn transaction(text: &str) -> Result<Transaction, String> {
     let path = words.next().ok_or("a reverse path is missing")?;
     let (reverse_path, _) = ReversePath::parse_prefix(path.as_bytes(), true).map_err(|error| format!("{path}: {error}"))?;
     let mut wishes = Wishes::default();
-    let mut size = None;
+    let (mut size, mut ours) = (None, false);
     for word in words {
         match word.split_once('=') {
             Some(("size", value)) => size = value.parse().ok(),
-            Some(("ret", "full")) => wishes.ret_full = true,
+            Some(("ret", "full")) => wishes.ret = Some(Ret::Full),
+            Some(("ret", "hdrs")) => wishes.ret = Some(Ret::Headers),
             Some(("envid", value)) => wishes.envelope_id = Some(value.into()),
+            None if word == "ours" => ours = true,
             None if word == "8bit" => wishes.eight_bit = true,
             None if word == "utf8" => wishes.utf8 = true,
             _ => return Err(format!("no such wish: {word}")),
@@ -121,17 +123,15 @@ fn transaction(text: &str) -> Result<Transaction, String> {
         wishes,
         recipients: recipients.split_whitespace().map(recipient).collect::<Result<_, _>>()?,
         size: size.ok_or("size= is missing")?,
+        ours,
     })
 }
 
 fn recipient(text: &str) -> Result<QueuedRecipient, String> {
     let mut parts = text.split(',');
     let address = parts.next().unwrap_or_default();
-    let mut recipient = QueuedRecipient {
-        address: Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?,
-        original: None,
-        notify: Notify::DEFAULT,
-    };
+    let address = Mailbox::parse(address, true).map_err(|error| format!("{address}: {error}"))?;
+    let mut recipient = QueuedRecipient::of(address);
     for part in parts {
         match part.split_once('=') {
             Some(("orcpt", original)) => recipient.original = Some(original.into()),
@@ -146,7 +146,7 @@ fn recipient(text: &str) -> Result<QueuedRecipient, String> {
                         _ => return Err(format!("no such report: {name}")),
                     };
                 }
-                recipient.notify = Notify(bits);
+                recipient.notify = Some(Notify(bits));
             }
             _ => return Err(format!("no such parameter: {part}")),
         }

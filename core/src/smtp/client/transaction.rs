@@ -1,5 +1,6 @@
 //! MAIL, RCPT, DATA, and what became of each recipient.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,8 +13,9 @@ use super::{Offer, Pending, Session, State, Step, xtext};
 use crate::address::{Host, Mailbox, ReversePath};
 use crate::limits;
 use crate::machine::Reason;
+use crate::message::recode::{Recoder, Survey};
 use crate::smtp::dot::DotEncoder;
-use crate::store::queue::{Notify, QueuedRecipient, Said};
+use crate::store::queue::{Notify, QueuedRecipient, Ret, Said};
 
 /// A transaction at work.
 #[derive(Debug)]
@@ -26,6 +28,10 @@ pub(super) struct Work {
     /// The recipient whose RCPT is sent next.
     next: usize,
     pub(super) encoder: DotEncoder,
+    /// It is looked through, to be re-encoded.
+    pub(super) survey: Option<Box<Survey>>,
+    /// It is re-encoded as it is sent.
+    pub(super) recoder: Option<Box<Recoder>>,
     /// The message is being sent, and the server has nothing to say.
     sending: bool,
 }
@@ -90,6 +96,8 @@ impl Session {
             taken: Vec::new(),
             next: 0,
             encoder: DotEncoder::new(),
+            survey: None,
+            recoder: None,
             sending: false,
         });
         if self.closing.is_some() {
@@ -99,10 +107,11 @@ impl Session {
             return self.report();
         }
         self.judge();
-        match &self.work {
+        match &mut self.work {
             Some(work) if work.is_decided() => self.report(),
             Some(work) if work.transaction.wishes.eight_bit && !self.offer.eight_bit => {
                 // It may have been declared in vain: then it goes out as the 7-bit message that it is.
+                work.survey = work.transaction.ours.then(Box::default);
                 self.state = State::Scanning(Run::new());
                 self.read_on();
             }
@@ -169,7 +178,9 @@ impl Session {
         } = self.offer;
         let wishes = &transaction.wishes;
         let mut line = format!("MAIL FROM:{}", transaction.reverse_path);
-        if size.is_some() {
+        let recoded = self.work.as_ref().is_some_and(|work| work.recoder.is_some());
+        // RFC 1870 §6.1: how large it becomes is not known.
+        if size.is_some() && !recoded {
             line.push_str(&format!(" SIZE={}", transaction.size));
         }
         if eight_bit && wishes.eight_bit {
@@ -184,8 +195,10 @@ impl Session {
         }
         if dsn {
             // RFC 3461 §5.2.1: what was not given is not supplied.
-            if wishes.ret_full {
-                line.push_str(" RET=FULL");
+            match wishes.ret {
+                Some(Ret::Full) => line.push_str(" RET=FULL"),
+                Some(Ret::Headers) => line.push_str(" RET=HDRS"),
+                None => {}
             }
             if let Some(id) = wishes.envelope_id.as_ref().filter(|id| !id.is_empty()) {
                 line.push_str(" ENVID=");
@@ -329,15 +342,15 @@ fn rcpt_line(recipient: &QueuedRecipient, dsn: bool) -> String {
     if !dsn {
         return line;
     }
-    if recipient.notify == Notify::NEVER {
+    if recipient.notify == Some(Notify::NEVER) {
         line.push_str(" NOTIFY=NEVER");
-    } else if recipient.notify != Notify::DEFAULT {
+    } else if let Some(notify) = recipient.notify {
         let names = [
             (Notify::SUCCESS, "SUCCESS"),
             (Notify::FAILURE, "FAILURE"),
             (Notify::DELAY, "DELAY"),
         ];
-        let wanted = names.into_iter().filter(|(bit, _)| recipient.notify.contains(*bit));
+        let wanted = names.into_iter().filter(|(bit, _)| notify.contains(*bit));
         let wanted: Vec<&str> = wanted.map(|(_, name)| name).collect();
         line.push_str(&format!(" NOTIFY={}", wanted.join(",")));
     }

@@ -16,12 +16,13 @@ pub(super) fn encode(text: &str) -> String {
     out
 }
 
-/// `utf-8-addr-xtext` (RFC 6533 §3): ASCII, other characters as `\x{…}`.
+/// `utf-8-addr-xtext` (RFC 6533 §3): ASCII, other characters as `\x{…}`. A backslash begins such a form already: in no other place
+/// does an address of this type have one.
 fn encode_utf8(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '+' | '=' | '\\' => out.push_str(&format!("\\x{{{:02X}}}", u32::from(c))),
+            '+' | '=' => out.push_str(&format!("\\x{{{:02X}}}", u32::from(c))),
             '!'..='~' => out.push(c),
             _ => out.push_str(&format!("\\x{{{:02X}}}", u32::from(c))),
         }
@@ -56,6 +57,11 @@ mod tests {
         assert_eq!(
             original_recipient("utf-8;j\u{fc}rgen@x").as_deref(),
             Some("utf-8;j\\x{FC}rgen@x")
+        );
+        assert_eq!(
+            original_recipient("utf-8;j\\x{FC}rgen@x").as_deref(),
+            Some("utf-8;j\\x{FC}rgen@x"),
+            "what came in this form goes on as it is"
         );
         assert_eq!(original_recipient("bob"), None);
         assert_eq!(original_recipient("a b;c"), None);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::address::ReversePath;
 use crate::machine::Slot;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Login, RecipientMatter, RecipientVerdict};
-use crate::sasl::{ProofVerdict, ScramSalt};
+use crate::sasl::{Proof, ProofVerdict, ScramSalt};
 use crate::secret::Secret;
 use crate::store::AccountId;
 use crate::store::queue::{QueuedRecipient, Wishes};
@@ -43,7 +43,7 @@ pub enum Ask {
         /// What was signed.
         message: String,
         /// The proof.
-        proof: [u8; 32],
+        proof: Proof,
         /// For the verdict.
         then: Slot<ProofVerdict>,
     },
@@ -97,7 +97,10 @@ pub struct Incoming {
     pub local: Vec<LocalDelivery>,
     /// Copies for other servers.
     pub remote: Vec<QueuedRecipient>,
-    /// The trace field in front of what other servers get (Received), whole lines; empty without any.
+    /// Recipients for whom all is done by this commit, and whose sender wishes to hear so: rows of the queue for the report alone
+    /// ([`crate::store::queue::Task`]). Empty when there is no reverse path.
+    pub told: Vec<QueuedRecipient>,
+    /// The trace field in front of what other servers get (Received), whole lines; empty when nothing enters the queue.
     pub remote_prefix: Vec<u8>,
     /// When it was received.
     pub received: UnixTime,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::address::Mailbox;
 use crate::message::address_list::{self, Entry};
-use crate::message::header::fields;
+use crate::message::header::{fields, fold_into};
 
 /// The addresses in From, and the one in Sender. `None` when a field stands twice, or holds what is no address: readers would
 /// disagree about who wrote the message (S14).
@@ -47,7 +47,7 @@ fn mailboxes(list: &[u8]) -> Option<Vec<Mailbox>> {
 }
 
 /// A submission's header as it goes on (RFC 6409 §8, `rules.md`): with a Date and a Message-ID, without Bcc, Resent-Bcc,
-/// Return-Path and Content-Length. `block` ends with its empty line.
+/// Return-Path and Content-Length, its lines folded that are too long for others. `block` ends with its empty line.
 pub(super) fn rewrite(block: &[u8], date: &str, id: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(block.len() + 128);
     let (mut dated, mut named, mut length) = (false, false, 0);
@@ -57,7 +57,7 @@ pub(super) fn rewrite(block: &[u8], date: &str, id: &str) -> Vec<u8> {
         named |= field.is("Message-ID");
         let removed = ["Bcc", "Resent-Bcc", "Return-Path", "Content-Length"];
         if !removed.iter().any(|name| field.is(name)) {
-            out.extend_from_slice(field.raw);
+            fold_into(field.raw, &mut out);
         }
     }
     if !named {

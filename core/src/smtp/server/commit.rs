@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::ask::{Ask, Committed, Incoming, LocalDelivery};
 use super::{Pending, Session, State};
+use crate::address::ReversePath;
 use crate::limits;
 use crate::machine::Deadline;
 use crate::message::date::format_rfc5322;
@@ -45,6 +46,10 @@ impl Session {
                 prefix: prefix.into_bytes(),
             });
         }
+        let told = match envelope.reverse_path {
+            ReversePath::Mailbox(_) => envelope.told,
+            ReversePath::Null => Vec::new(), // RFC 3461 §5.2: there is nobody to tell
+        };
         let message = Incoming {
             id: id.clone(),
             reverse_path: envelope.reverse_path,
@@ -53,12 +58,13 @@ impl Session {
             reportable: self.login.is_some(),
             wishes: envelope.wishes,
             local,
-            remote_prefix: if remote.is_empty() {
+            remote_prefix: if remote.is_empty() && told.is_empty() {
                 Vec::new()
             } else {
                 received.into_bytes()
             },
             remote,
+            told,
             received: self.now.unix,
             size,
         };

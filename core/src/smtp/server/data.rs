@@ -17,6 +17,7 @@ use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal};
 use crate::smtp::chunk::ChunkDecoder;
 use crate::smtp::dot::{DotDecoder, Step};
 use crate::smtp::reply::Reply;
+use crate::trace::marks::What;
 
 /// A message that is being read.
 pub(super) struct Message {
@@ -279,12 +280,13 @@ impl Session {
         let here = self.input.len() - self.taken;
         let taken = usize::try_from(*left).map_or(here, |left| left.min(here));
         *left -= taken as u64;
+        let (left, reply) = (*left, (*left == 0).then(|| reply.take()).flatten());
         self.taken += taken;
         self.searched = self.taken;
-        if *left > 0 {
+        self.mark_message(taken);
+        if left > 0 {
             return false;
         }
-        let reply = reply.take();
         self.wait_for_command();
         self.replies.push_back(reply);
         true
@@ -309,6 +311,8 @@ impl Session {
         self.taken += step.taken;
         self.searched = self.taken;
         message.ended = step.end;
+        self.marks
+            .note(self.input.len() - self.taken, What::Message(step.taken as u64));
         if body.is_empty() || message.refused.is_some() {
             return true;
         }

@@ -1,5 +1,6 @@
 //! MAIL and RCPT.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::ask::Ask;
@@ -10,7 +11,7 @@ use crate::policy::access::{RecipientMatter, RecipientVerdict, Target};
 use crate::smtp::parameter::{MailParameters, RcptParameters};
 use crate::smtp::reply::Reply;
 use crate::store::AccountId;
-use crate::store::queue::{Notify, QueuedRecipient, Wishes};
+use crate::store::queue::{Notify, QueuedRecipient, Task, Wishes};
 
 /// Who from, who to.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(super) struct Envelope {
     pub(super) wishes: Wishes,
     /// Copies, each once: for an account of ours, or (`None`) for another server.
     pub(super) copies: Vec<(Option<AccountId>, QueuedRecipient)>,
+    /// Recipients of which the sender is told that the message was delivered here, or expanded.
+    pub(super) told: Vec<QueuedRecipient>,
+    /// For whom they are: each new one is looked for among many.
+    known: BTreeSet<(Option<AccountId>, Mailbox)>,
     /// The recipients that were taken, as they were given: the first of them, and how many there are.
     pub(super) first: Option<ForwardPath>,
     pub(super) accepted: usize,
@@ -62,12 +67,14 @@ impl Session {
             reverse_path: path,
             size: parameters.size,
             wishes: Wishes {
-                ret_full: parameters.ret_full.unwrap_or_default(),
+                ret: parameters.ret,
                 envelope_id: parameters.envelope_id.map(Into::into),
                 eight_bit: parameters.eight_bit,
                 utf8: parameters.utf8,
             },
             copies: Vec::new(),
+            told: Vec::new(),
+            known: BTreeSet::new(),
             first: None,
             accepted: 0,
             asked: 0,
@@ -119,14 +126,7 @@ impl Session {
         let reply = match verdict.outcome {
             Ok(targets) => {
                 let envelope = self.envelope.as_mut().expect("an envelope outlives its look-ups");
-                let mut notify = wishes.notify.unwrap_or(Notify::DEFAULT);
-                if targets.len() > 1 {
-                    // Several copies would be several successes (RFC 3461 §5.2.7.3).
-                    notify = Notify(notify.0 & !Notify::SUCCESS.0);
-                }
-                for target in targets {
-                    envelope.add(target, notify, wishes.original.as_deref());
-                }
+                envelope.take(path, targets, wishes);
                 envelope.accepted += 1;
                 envelope.first.get_or_insert_with(|| path.clone());
                 Reply::new(250, [2, 1, 5], "OK")
@@ -138,25 +138,50 @@ impl Session {
 }
 
 impl Envelope {
+    /// A recipient that is ours to deliver or to hand on (RFC 3461 §5.2.3, §5.2.7).
+    fn take(&mut self, path: &ForwardPath, targets: Vec<Target>, wishes: &RcptParameters) {
+        let mut notify = wishes.notify;
+        let success = notify.is_some_and(|notify| notify.contains(Notify::SUCCESS));
+        if targets.len() > 1 {
+            // Several copies would be several successes: the alias is reported in their place.
+            notify = notify.map(|notify| Notify(notify.0 & !Notify::SUCCESS.0));
+        }
+        match targets.as_slice() {
+            [Target::Local { address, .. }] if success => self.tell(address.clone(), Task::TellDelivered, wishes),
+            [_, _, ..] if success => self.tell(path.mailbox(), Task::TellExpanded, wishes),
+            _ => {}
+        }
+        for target in targets {
+            self.add(target, notify, wishes.original.as_deref());
+        }
+    }
+
+    fn tell(&mut self, address: Mailbox, task: Task, wishes: &RcptParameters) {
+        let told = QueuedRecipient {
+            address,
+            original: wishes.original.as_deref().map(Into::into),
+            notify: wishes.notify,
+            task,
+        };
+        if !self.told.contains(&told) {
+            self.told.push(told);
+        }
+    }
+
     /// The same mailbox twice is one copy: the first counts.
-    fn add(&mut self, target: Target, notify: Notify, original: Option<&str>) {
+    fn add(&mut self, target: Target, notify: Option<Notify>, original: Option<&str>) {
         let (account, address) = match target {
             Target::Local { account, address } => (Some(account), address),
             Target::Remote { address } => (None, address),
         };
-        if self.has(account, &address) {
+        if !self.known.insert((account, address.clone())) {
             return;
         }
         let recipient = QueuedRecipient {
-            address,
             original: original.map(Into::into),
             notify,
+            ..QueuedRecipient::of(address)
         };
         self.copies.push((account, recipient));
-    }
-
-    fn has(&self, account: Option<AccountId>, address: &Mailbox) -> bool {
-        let mut copies = self.copies.iter();
-        copies.any(|(known, recipient)| *known == account && recipient.address == *address)
     }
 }

@@ -23,6 +23,7 @@ mod envelope;
 mod greet;
 mod record;
 pub(crate) mod script;
+pub mod trace;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -45,6 +46,7 @@ use crate::machine::{Close, Deadline, Input, Machine, Output, Reason, Slots, Wai
 use crate::policy::access::Login;
 use crate::sasl::Exchange;
 use crate::time::{Instant, Now};
+use crate::trace::{Marks, marks::What};
 
 /// One session.
 pub struct Session {
@@ -87,6 +89,7 @@ pub struct Session {
     deadline: Deadline,
     /// Since when the peer has not taken what is offered.
     offered: Option<Instant>,
+    marks: Marks,
 }
 
 /// What the client called itself, and how.
@@ -187,6 +190,7 @@ impl Session {
                 why: "waiting for a command",
             },
             offered: None,
+            marks: Marks::default(),
             settings,
         };
         session.greet();
@@ -261,6 +265,8 @@ impl Session {
     }
 
     fn forget_input(&mut self) {
+        let unheard = self.input.len() - self.taken;
+        self.marks.note(0, What::Unheard(unheard as u64));
         self.input = Vec::new();
         self.taken = 0;
         self.searched = 0;
@@ -352,6 +358,7 @@ impl Session {
         let line = self.input[self.taken..=end].to_vec();
         self.taken = end + 1;
         self.searched = self.taken;
+        self.mark_line(&line);
         Ok(Some(line))
     }
 
@@ -398,15 +405,18 @@ impl Session {
 
     /// Throws an over-long line away, in constant memory, up to its end.
     fn skip(&mut self, auth: bool) -> bool {
-        match memchr(b'\n', &self.input[self.taken..]) {
+        let from = self.taken;
+        match memchr(b'\n', &self.input[from..]) {
             None => {
                 self.taken = self.input.len();
                 self.searched = self.taken;
+                self.mark_skipped(from);
                 false
             }
             Some(end) => {
                 self.taken += end + 1;
                 self.searched = self.taken;
+                self.mark_skipped(from);
                 self.wait_for_command();
                 let status = if auth { [5, 5, 6] } else { [5, 5, 2] };
                 self.protocol_error(500, status, "the line is too long");
@@ -485,12 +495,15 @@ impl Session {
     }
 
     fn received(&mut self, bytes: &[u8]) {
+        self.marks.received(bytes.len());
         if self.closing.is_some() {
+            self.marks.note(0, What::Unheard(bytes.len() as u64));
             return;
         }
         // Before the greeting has left, nobody has anything to say (S10).
         if self.hello.is_none() && self.replied == 1 && self.offered.is_some() && self.errors == 0 {
             self.refuse(554, [5, 5, 0], "wait for the greeting");
+            self.marks.note(0, What::Unheard(bytes.len() as u64));
             return self.close(Reason::EarlyTalker);
         }
         self.input.extend_from_slice(bytes);

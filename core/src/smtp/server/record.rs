@@ -25,6 +25,7 @@ crate::record_struct!(Incoming {
     local,
     remote,
     remote_prefix,
+    told,
     received,
     size
 });

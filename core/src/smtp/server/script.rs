@@ -26,7 +26,7 @@ use crate::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Tar
 use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::script::ScriptForm;
 use crate::store::AccountId;
-use crate::store::queue::{Notify, QueuedRecipient};
+use crate::store::queue::{QueuedRecipient, Ret, Task};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
@@ -103,13 +103,14 @@ impl ScriptForm for Session {
     }
 }
 
-/// `CommitMessage <reverse path> to <local>,<local> remote <remote>,<remote> size=<octets> <wishes>`; what there is none of is
-/// left out.
+/// `CommitMessage <reverse path> to <local>,<local> remote <remote>,<remote> tells-of <told>,<told> size=<octets> <wishes>`; what there
+/// is none of is left out.
 fn commit_line(message: &Incoming) -> String {
     let mut line = format!("CommitMessage {}", message.reverse_path);
     let local: Vec<String> = message.local.iter().map(|copy| recipient(&copy.recipient)).collect();
     let remote: Vec<String> = message.remote.iter().map(recipient).collect();
-    for (word, list) in [("to", local), ("remote", remote)] {
+    let told: Vec<String> = message.told.iter().map(recipient).collect();
+    for (word, list) in [("to", local), ("remote", remote), ("tells-of", told)] {
         if !list.is_empty() {
             line += &format!(" {word} {}", list.join(","));
         }
@@ -120,7 +121,8 @@ fn commit_line(message: &Incoming) -> String {
         line += &format!(" envid={id}");
     }
     for (word, wished) in [
-        ("ret=full", wishes.ret_full),
+        ("ret=full", wishes.ret == Some(Ret::Full)),
+        ("ret=hdrs", wishes.ret == Some(Ret::Headers)),
         ("8bit", wishes.eight_bit),
         ("utf8", wishes.utf8),
     ] {
@@ -131,11 +133,15 @@ fn commit_line(message: &Incoming) -> String {
     line
 }
 
-/// `b@two.test`, or with wishes of its own `b@two.test(notify=3 orcpt=rfc822;b@two.test)`.
+/// `b@two.test`, or with wishes of its own `b@two.test(notify=3 orcpt=rfc822;b@two.test)`; of an alias whose sender is told
+/// `friends@one.test(expanded notify=1)`.
 fn recipient(recipient: &QueuedRecipient) -> String {
     let mut wishes = Vec::new();
-    if recipient.notify != Notify::DEFAULT {
-        wishes.push(format!("notify={}", recipient.notify.0));
+    if recipient.task == Task::TellExpanded {
+        wishes.push("expanded".to_string());
+    }
+    if let Some(notify) = recipient.notify {
+        wishes.push(format!("notify={}", notify.0));
     }
     if let Some(original) = &recipient.original {
         wishes.push(format!("orcpt={original}"));
@@ -188,7 +194,7 @@ fn proof_verdict(text: &str) -> Option<ProofVerdict> {
     match password_verdict(text)? {
         PasswordVerdict::Granted(login) => Some(ProofVerdict::Granted {
             login,
-            signature: [0; 32],
+            signature: crate::sasl::Proof([0; 32]),
         }),
         PasswordVerdict::Denied => Some(ProofVerdict::Denied),
         PasswordVerdict::Busy => None,

@@ -146,7 +146,7 @@ impl ScriptForm for Session {
                         account: ACCOUNT,
                         name: rest.into(),
                     },
-                    signature: [0; 32],
+                    signature: crate::sasl::Proof([0; 32]),
                 },
                 "denied" => ProofVerdict::Denied,
                 _ => return Err("granted NAME or denied".into()),

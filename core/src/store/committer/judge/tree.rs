@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_mailboxes_and_no_more() {
+    fn s70_an_account_has_so_many_mailboxes_and_no_more() {
         let mut account = account();
         for number in 1..limits::MAILBOXES {
             make(&mut account, number, &format!("m{number}")).unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_subscriptions_and_no_more() {
+    fn s70_an_account_has_so_many_subscriptions_and_no_more() {
         let mut account = account();
         for number in 1..limits::SUBSCRIPTIONS {
             let verdict = subscribe(&account, name(&format!("m{number}")));
