@@ -39,8 +39,13 @@ impl Disk for SimDisk {
         let done = self.shared.with(|state| {
             let node = state.nodes.get_mut(&ip).expect("a node is never removed");
             node.under_way.remove(&number);
+            if node.fuse_before && node.fuse.as_mut().is_some_and(|fuse| fuse(&op)) {
+                node.fuse = None;
+                state.power_loss(ip);
+                return None;
+            }
             let done = node.disk.perform(&op);
-            let blown = node.fuse.as_mut().is_some_and(|fuse| fuse(&op));
+            let blown = !node.fuse_before && node.fuse.as_mut().is_some_and(|fuse| fuse(&op));
             let outcome = done.as_ref().err();
             state.event(format_args!("{ip} disk ends {number}: {outcome:?}"));
             if blown {

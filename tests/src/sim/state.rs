@@ -110,6 +110,8 @@ pub(super) struct Node {
     pub(super) under_way: BTreeMap<u64, DiskOp>,
     /// Asked after each operation: does the power go now?
     pub(super) fuse: Option<Box<dyn FnMut(&DiskOp) -> bool + Send>>,
+    /// It is asked before each operation, which then does not happen.
+    pub(super) fuse_before: bool,
     pub(super) life: Option<Life>,
     pub(super) ended: Option<Ended>,
     pub(super) panics: Vec<String>,

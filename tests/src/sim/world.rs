@@ -103,6 +103,7 @@ impl Nodes {
             speed: DiskSpeed::default(),
             under_way: BTreeMap::new(),
             fuse: None,
+            fuse_before: false,
             life: None,
             ended: None,
             panics: Vec::new(),
@@ -222,8 +223,20 @@ impl Nodes {
 
     /// The power of a node goes right behind the first disk operation for which this holds.
     pub fn power_loss_after(&self, ip: IpAddr, fuse: impl FnMut(&DiskOp) -> bool + Send + 'static) {
-        self.shared
-            .with(|state| state.nodes.get_mut(&ip).expect("a node of this world").fuse = Some(Box::new(fuse)));
+        self.set_fuse(ip, false, fuse);
+    }
+
+    /// The power of a node goes in place of the first disk operation for which this holds.
+    pub fn power_loss_before(&self, ip: IpAddr, fuse: impl FnMut(&DiskOp) -> bool + Send + 'static) {
+        self.set_fuse(ip, true, fuse);
+    }
+
+    fn set_fuse(&self, ip: IpAddr, before: bool, fuse: impl FnMut(&DiskOp) -> bool + Send + 'static) {
+        self.shared.with(|state| {
+            let node = state.nodes.get_mut(&ip).expect("a node of this world");
+            node.fuse = Some(Box::new(fuse));
+            node.fuse_before = before;
+        });
     }
 
     /// How the last life of a node ended; `None` while one runs.

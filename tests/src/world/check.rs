@@ -197,7 +197,7 @@ pub async fn look_behind(ctx: &Ctx, client: usize, dates: bool) {
         for (name, selected) in mailboxes {
             let version = &selected.version;
             let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
-            if let Err(why) = seen.compare(version) {
+            if let Err(why) = seen.compare(&life, version) {
                 inner.model.breaks(format!("client {client}, {name}: {why}"));
             }
             if !dates {

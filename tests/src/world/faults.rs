@@ -8,14 +8,17 @@ use pillarbox::env::Env;
 use pillarbox_core::store::disk::{DiskError, DiskOp};
 
 use super::actors::{dns, pass};
-use super::model::{client_ip, foreign_ip, server_ip};
-use super::transition::{DnsMood, Fault, Moment, Place, Request};
-use super::{Ctx, house};
+use super::model::{client_ip, foreign_ip, home, server_ip};
+use super::transition::{CLIENTS, DnsMood, Fault, Moment, Place, Request};
+use super::{Ctx, check, house};
 use crate::disk::{Fault as DiskFault, When};
 use crate::sim::{DiskSpeed, Ended, Network, SimEnv};
 
 /// How often a keeper looks whether its server still runs.
 const WATCH: Duration = Duration::from_secs(2);
+/// How often a watcher looks, and how many times.
+const WATCH_EVERY: Duration = Duration::from_millis(90);
+const WATCHES: usize = 300;
 /// The point at which a committer's queue is full ([`pillarbox::env::Env::buggify`]).
 pub const QUEUE_FULL: &str = "the store's queue is full";
 
@@ -104,6 +107,11 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
                 Moment::InRecovery(request) => {
                     ctx.with(|inner| inner.houses[server].ambush = Some(request));
                     power_loss(ctx, server, down);
+                }
+                Moment::Unsynced(_) => {
+                    ctx.with(|inner| inner.houses[server].down = down);
+                    fuse(ctx, server, moment);
+                    watch(ctx, env, server, over);
                 }
                 Moment::Any(_) | Moment::Written(_) | Moment::Synced(_) => {
                     ctx.with(|inner| inner.houses[server].down = down);
@@ -243,14 +251,18 @@ fn power_loss(ctx: &Ctx, server: usize, down: Duration) {
 fn fuse(ctx: &Ctx, server: usize, moment: Moment) {
     let noted = ctx.clone();
     let mut left = match moment {
-        Moment::Any(left) | Moment::Written(left) | Moment::Synced(left) | Moment::InRecovery(left) => left,
+        Moment::Any(left)
+        | Moment::Written(left)
+        | Moment::Unsynced(left)
+        | Moment::Synced(left)
+        | Moment::InRecovery(left) => left,
     };
-    ctx.nodes.power_loss_after(server_ip(server), move |op| {
+    let blows = move |op: &DiskOp| {
         let (written, synced) = (is_batch_write(op), is_batch_sync(op));
         let counts = match moment {
             Moment::Any(_) | Moment::InRecovery(_) => true,
             Moment::Written(_) => written,
-            Moment::Synced(_) => synced,
+            Moment::Synced(_) | Moment::Unsynced(_) => synced,
         };
         if !counts || left > 0 {
             left -= u64::from(counts);
@@ -261,11 +273,43 @@ fn fuse(ctx: &Ctx, server: usize, moment: Moment) {
             let counters = &mut inner.counters;
             counters.power_losses += 1;
             counters.at_request += 1;
-            counters.between_write_and_sync += u64::from(ready && written);
-            counters.between_sync_and_reply += u64::from(ready && synced);
+            let unsynced = synced && matches!(moment, Moment::Unsynced(_));
+            counters.between_write_and_sync += u64::from(ready && (written || unsynced));
+            counters.between_sync_and_reply += u64::from(ready && synced && !unsynced);
             counters.in_recovery += u64::from(!ready);
         });
         true
+    };
+    match moment {
+        Moment::Unsynced(_) => ctx.nodes.power_loss_before(server_ip(server), blows),
+        Moment::Any(_) | Moment::Written(_) | Moment::Synced(_) | Moment::InRecovery(_) => {
+            ctx.nodes.power_loss_after(server_ip(server), blows);
+        }
+    }
+}
+
+/// Looks at what a server has published, while its disk takes its time for syncs, until its power goes or for half a minute.
+fn watch(ctx: &Ctx, env: &SimEnv, server: usize, over: Sender<()>) {
+    stall(ctx, server);
+    let speed = DiskSpeed {
+        sync: Duration::from_millis(100)..Duration::from_millis(400),
+        ..DiskSpeed::default()
+    };
+    ctx.nodes.set_speed(server_ip(server), speed);
+    let (ctx, task) = (ctx.clone(), env.clone());
+    env.spawn("watcher", async move {
+        for _ in 0..WATCHES {
+            pass(&task, WATCH_EVERY).await;
+            if ctx.nodes.ended(server_ip(server)).is_some() {
+                break;
+            }
+            for client in (0..CLIENTS).filter(|client| home(*client) == server) {
+                check::look_behind(&ctx, client, false).await;
+            }
+        }
+        ctx.nodes.set_speed(server_ip(server), DiskSpeed::default());
+        ctx.with(|inner| inner.houses[server].stalls -= 1);
+        drop(over);
     });
 }
 

@@ -50,6 +50,11 @@ enum Inquiry {
 }
 
 impl Life {
+    /// Whether it is this one.
+    pub fn is(&self, other: &Life) -> bool {
+        Arc::ptr_eq(&self.ready, &other.ready)
+    }
+
     /// Whether it has recovered.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)

@@ -257,6 +257,7 @@ impl To {
             To::Client(client) => account(client),
             To::Nobody(server) => format!("nobody@{}", domain(server)),
             To::Foreign(foreign) => format!("someone@f{foreign}.test"),
+            To::ForeignOther(foreign) => format!("other@f{foreign}.test"),
             To::ForeignNobody(foreign) => format!("nobody@f{foreign}.test"),
             To::Dead => "someone@dead.test".into(),
             To::NoDomain => "someone@nowhere.test".into(),
@@ -266,7 +267,7 @@ impl To {
     /// The recipient of an address of a foreign server.
     pub fn at_foreign(address: &str) -> Option<To> {
         (0..FOREIGN).find_map(|foreign| {
-            [To::Foreign(foreign), To::ForeignNobody(foreign)]
+            [To::Foreign(foreign), To::ForeignOther(foreign), To::ForeignNobody(foreign)]
                 .into_iter()
                 .find(|to| to.address() == address)
         })
@@ -277,7 +278,7 @@ impl To {
         match self {
             To::Client(client) => Some(server_ip(home(client))),
             To::Nobody(server) => Some(server_ip(server)),
-            To::Foreign(foreign) | To::ForeignNobody(foreign) => Some(foreign_ip(foreign)),
+            To::Foreign(foreign) | To::ForeignOther(foreign) | To::ForeignNobody(foreign) => Some(foreign_ip(foreign)),
             To::Dead | To::NoDomain => None,
         }
     }

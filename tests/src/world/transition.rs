@@ -74,6 +74,8 @@ pub enum To {
     Nobody(usize),
     /// Somebody at a foreign server.
     Foreign(usize),
+    /// Somebody else there.
+    ForeignOther(usize),
     /// Somebody whom a foreign server does not know.
     ForeignNobody(usize),
     /// Somebody at a host where nothing listens.
@@ -207,6 +209,9 @@ pub enum Moment {
     Any(u64),
     /// Behind the n-th write of a batch from now: its sync has not begun.
     Written(u64),
+    /// In place of the n-th sync of a batch from now, on a disk that takes its time for it: whoever was told of the batch was told too
+    /// early.
+    Unsynced(u64),
     /// Behind the n-th sync of a batch from now: no reply has left.
     Synced(u64),
     /// The power goes now, and again behind the n-th request of the start that follows.
@@ -293,7 +298,8 @@ fn recipients(rng: &mut Rng) -> Vec<To> {
         .map(|_| match rng.below(100) {
             0..=54 => To::Client(rng.index(CLIENTS)),
             55..=62 => To::Nobody(rng.index(SERVERS)),
-            63..=86 => To::Foreign(rng.index(FOREIGN)),
+            63..=74 => To::Foreign(rng.index(FOREIGN)),
+            75..=86 => To::ForeignOther(rng.index(FOREIGN)),
             87..=92 => To::ForeignNobody(rng.index(FOREIGN)),
             93..=96 => To::Dead,
             _ => To::NoDomain,
@@ -352,7 +358,8 @@ fn fault(rng: &mut Rng) -> Fault {
         20..=43 => {
             let moment = match rng.below(10) {
                 0..=2 => Moment::Any(rng.below(60)),
-                3..=5 => Moment::Written(rng.below(3)),
+                3 => Moment::Written(rng.below(3)),
+                4..=5 => Moment::Unsynced(rng.below(3)),
                 6..=7 => Moment::Synced(rng.below(3)),
                 _ => Moment::InRecovery(rng.below(50)),
             };

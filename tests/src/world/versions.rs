@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use pillarbox_core::store::version::Version;
 use pillarbox_core::store::{Flags, KeywordBits, ModSeq, Uid};
 
+use super::house::Life;
+
 /// A mailbox as it was published last.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Seen {
+    /// Which life said so, and its newest record then.
+    life: Option<Life>,
+    lsn: u64,
     highest: u64,
     rows: BTreeMap<Uid, (Flags, KeywordBits, ModSeq)>,
 }
@@ -17,7 +22,13 @@ impl Seen {
     ///
     /// # Errors
     /// R3 is broken.
-    pub fn compare(&mut self, now: &Version) -> Result<(), String> {
+    pub fn compare(&mut self, life: &Life, now: &Version) -> Result<(), String> {
+        let same = self.life.as_ref().is_some_and(|known| known.is(life));
+        if same && now.lsn.0 < self.lsn {
+            return Ok(()); // two asked, and the second was answered first
+        }
+        self.life = Some(life.clone());
+        self.lsn = now.lsn.0;
         let highest = now.highest_mod_seq.0;
         if highest < self.highest {
             return Err(format!("R3: HIGHESTMODSEQ was {}, and is {highest}", self.highest));
