@@ -187,7 +187,8 @@ def imap(demo, number):
         session.send(b"I1 IDLE\r\n")
         session.readline()
         session.send(b"DONE\r\n")
-        session.readline()
+        while not session.readline().startswith(b"I1 OK"):
+            pass
         session.xatom("ID", '("name" "a client")')
         session.send(b"N1 NONSENSE and more\r\n")
         session.readline()
@@ -217,10 +218,10 @@ def mbsync(demo, number):
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "rc"), "w") as file:
             file.write(
-                f"IMAPAccount demo\nHost 127.0.0.1\nPort {demo.port['imap']}\nUser {PEOPLE[0]}\nPass {demo.password[PEOPLE[0]]}\nTLSType None\n"
-                "AuthMechs LOGIN\nIMAPStore there\nAccount demo\nMaildirStore here\n"
-                f"Path {folder}/mail/\nInbox {folder}/mail/inbox\nSubFolders Verbatim\nChannel all\nFar :there:\nNear :here:\nPatterns *\nCreate Near\n"
-                f"SyncState *\nMaxMessages 20\n"
+                f"IMAPAccount demo\nHost 127.0.0.1\nPort {demo.port['imap']}\nUser {PEOPLE[0]}\nPass {demo.password[PEOPLE[0]]}\nSSLType None\n"
+                "AuthMechs LOGIN\n\nIMAPStore there\nAccount demo\n\nMaildirStore here\n"
+                f"Path {folder}/mail/\nInbox {folder}/mail/inbox\nSubFolders Verbatim\n\nChannel all\nFar :there:\nNear :here:\nPatterns INBOX Sent Drafts\nCreate Near\n"
+                "SyncState *\nMaxMessages 20\nExpireUnread yes\n"
             )
         os.mkdir(os.path.join(folder, "mail"))
         done = subprocess.run(["mbsync", "-c", os.path.join(folder, "rc"), "-a"], capture_output=True, text=True, timeout=60)
@@ -283,7 +284,7 @@ def main():
             demo.stop()
         check(f"{total} sessions of clients in {time.monotonic() - start:.0f} s", not failures, "; ".join(failures[:5]))
         files = sorted(glob.glob(os.path.join(demo.records, "*.trace")))
-        check(f"each was recorded ({len(files)})", len(files) >= total * 98 // 100, str(len(files)))
+        check(f"each was recorded ({len(files)})", len(files) >= total, str(len(files)))
         code, text = replay(demo.records)
         last = text.splitlines()[-1] if text else ""
         wrong = "\n".join([line for line in text.splitlines() if "the same (" not in line][:20])

@@ -178,7 +178,7 @@ def hostile(server):
         ("a TLS hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         ("a page that is not", b"GET /../../etc/passwd HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n", 404),
         ("DELETE", b"DELETE / HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n", 405),
-        ("CONNECT", b"CONNECT mx:25 HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n", 404),
+        ("CONNECT", b"CONNECT mx:25 HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n", 400),
     ):
         answer = raw(port["http"], request)
         check(f"{what}: {status}", answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200])

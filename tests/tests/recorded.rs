@@ -339,3 +339,49 @@ fn make(now: Now, script: &script::Settings) -> smtp::Session {
     assert!(!script.has("tls"), "no such session is recorded here");
     smtp::Session::new(Arc::new(settings), peer, None, 1, [7; 16], now)
 }
+
+/// Only sessions that the rules take are kept, and no more than fit.
+#[test]
+fn rules_and_bounds_hold() {
+    let kept = |rules: &str| {
+        let mut world = World::new(6);
+        let ip = world.node(1, "one.test");
+        server::start_with(&world, ip, "one.test", &["alice", "bob"], rules);
+        let client = world.client();
+        world.run(async move {
+            for number in 0..4 {
+                let stream = server::connect(&client, SocketAddr::new(ip, 25)).await;
+                let mut smtp = Smtp::begin(stream).await.expect("a session");
+                smtp.command("MAIL FROM:<>", "250").await.expect("taken");
+                let to = if number == 3 { ("nobody", "550") } else { ("alice", "250") };
+                smtp.command(&format!("RCPT TO:<{}@one.test>", to.0), to.1)
+                    .await
+                    .expect("answered");
+                if matches!(number, 1 | 2) {
+                    smtp.command("DATA", "354").await.expect("taken");
+                    smtp.0.send(&b"a line of a message\r\n".repeat(40_000)).await.expect("sent");
+                    smtp.0.send(b".\r\n").await.expect("sent");
+                    smtp.expect("250").await.expect("taken");
+                }
+                smtp.command("QUIT", "221").await.expect("taken");
+            }
+            let stream = server::connect(&client, SocketAddr::new(ip, 143)).await;
+            let mut imap = Imap::login(stream, "bob@one.test", PASSWORD).await.expect("a session");
+            imap.ok("LOGOUT").await.expect("taken");
+            client.sleep_until(client.now().instant.after(Duration::from_secs(60))).await;
+        });
+        assert_eq!(world.panics(ip), Vec::<String>::new());
+        recordings(&world, ip)
+    };
+    let count = |rules: &str| kept(&format!("[record]\n{rules}")).len();
+    assert_eq!(count("sessions = \"all\"\n"), 5);
+    assert_eq!(count("sessions = \"1 in 2\"\n"), 3);
+    assert_eq!(count("sessions = \"all\"\nverdict = \"refused\"\n"), 1);
+    assert_eq!(count("sessions = \"all\"\naccounts = [\"bob@one.test\"]\n"), 1);
+    assert_eq!(count("sessions = \"all\"\npeers = [\"10.0.0.200\"]\n"), 5);
+    assert_eq!(count("sessions = \"all\"\npeers = [\"192.0.2.0/24\"]\n"), 0);
+    // Two messages of 760 KB do not fit: the second one stays, and what came behind it.
+    let newest = kept("[record]\nsessions = \"all\"\nkeep = \"1M\"\n");
+    let size: usize = newest.iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(size <= 1 << 20 && newest.len() == 3, "{size} {}", newest.len());
+}

@@ -38,6 +38,24 @@ fn every_error_is_told_at_once() {
 }
 
 #[test]
+fn rules_of_recording_are_read_and_refused() {
+    let text = format!(
+        "{SMALL}[record]\nsessions = \"1 in 10\"\npeers = \"192.0.2.0/24\"\naccounts = \"alice@example.org\"\nverdict = \"refused\"\nkeep = \"2M\"\n"
+    );
+    let record = read(&text, Path::new("/")).config.expect("it is whole").record;
+    assert_eq!((record.one_in, record.refused_only, record.keep), (10, true, 2 << 20));
+    assert_eq!((record.peers.len(), record.accounts.len()), (1, 1));
+    let text = format!(
+        "{SMALL}[record]\nsessions = \"some\"\npeers = \"x\"\naccounts = \"alice\"\nverdict = \"bad\"\nkeep = \"1K\"\n"
+    );
+    let errors = errors(&text);
+    for setting in ["sessions", "peers", "accounts", "verdict", "keep"] {
+        let name = format!("record.{setting}: ");
+        assert!(errors.iter().any(|error| error.starts_with(&name)), "{setting}: {errors:#?}");
+    }
+}
+
+#[test]
 fn what_later_versions_know_is_refused() {
     for (table, key) in LATER {
         let text = match *table {
