@@ -154,7 +154,7 @@ fn announced(line: &[u8]) -> Option<(u64, bool)> {
 pub fn imap_command(bytes: &[u8]) {
     for (tag, command) in commands(bytes) {
         planted!(
-            matches!(&command, Command::Search { keys: Some(keys), .. } if keys.len() > 9 && keys.iter().any(|key| matches!(key, SearchKey::Header { .. })))
+            matches!(&command, Command::Search { keys: Some(keys), .. } if keys.iter().any(|key| matches!(key, SearchKey::Larger(octets) if *octets > 100_000)))
         );
         let mut written = Vec::new();
         encode(&tag, &command, &mut written);

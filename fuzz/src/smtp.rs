@@ -16,7 +16,7 @@ pub fn smtp_command(line: &[u8]) {
     assert_eq!(parse(&other), parsed);
     let Ok(command) = parsed else { return };
     planted!(
-        matches!(&command, Command::Rcpt { parameters, .. } if parameters.notify == Some(Notify::DELAY) && parameters.original.is_some())
+        matches!(&command, Command::Rcpt { parameters, .. } if parameters.notify == Some(Notify(Notify::SUCCESS.0 | Notify::DELAY.0)) && parameters.original.is_some())
     );
     let written = write(&command);
     assert_eq!(
