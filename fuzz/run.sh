@@ -7,15 +7,15 @@ set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-20}
 shift || true
-export RUSTC_BOOTSTRAP=1 # cargo-fuzz's compiler flags, on the stable compiler
 targets=${*:-$(sed '/^#/d; s/ .*//' targets.txt)}
-cargo fuzz build --fuzz-dir .
+./build.sh
+host=$(rustc -vV | sed -n 's/^host: //p')
 for target in $targets; do
-  mkdir -p "target/corpus/$target"
+  mkdir -p "target/corpus/$target" "artifacts/$target"
   # Longer than the budget of an IMAP command before login.
-  options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -print_final_stats=1)
+  options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -keep_seed=1 -print_final_stats=1 -artifact_prefix="artifacts/$target/")
   dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   echo "=== $target, $seconds s"
-  cargo fuzz run --fuzz-dir . "$target" "target/corpus/$target" "seeds/$target" -- "${options[@]}"
+  "target/$host/release/$target" "${options[@]}" "target/corpus/$target" "seeds/$target"
 done

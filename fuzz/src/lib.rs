@@ -49,14 +49,17 @@ targets! {
 
 pub mod mutate;
 
-/// A target's program.
+/// A target's program, and the dictionary that its words are from.
 #[cfg(feature = "libfuzzer")]
 #[macro_export]
 macro_rules! program {
     ($name:ident) => {
+        $crate::program!($name, "");
+    };
+    ($name:ident, $dictionary:expr) => {
         libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::$name(bytes));
         libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
-            $crate::mutate::mutate(data, size, max, seed)
+            $crate::mutate::mutate(data, size, max, $dictionary, seed)
         });
     };
 }

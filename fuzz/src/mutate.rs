@@ -3,20 +3,31 @@
 
 /// Changes the first `size` octets of `data` to at most `max`, how many: text by lines and words, or octets as libFuzzer does.
 #[cfg(feature = "libfuzzer")]
-pub fn mutate(data: &mut [u8], size: usize, max: usize, seed: u32) -> usize {
+pub fn mutate(data: &mut [u8], size: usize, max: usize, dictionary: &str, seed: u32) -> usize {
     if seed % 2 == 0 {
         return libfuzzer_sys::fuzzer_mutate(data, size, max);
     }
-    let mut changed = changed(&data[..size], seed / 2);
+    let mut changed = changed(&data[..size], dictionary, seed / 2);
     changed.truncate(max);
     data[..changed.len()].copy_from_slice(&changed);
     changed.len()
 }
 
+/// The words of a dictionary of libFuzzer's.
+fn words(dictionary: &str) -> Vec<&str> {
+    let quoted = dictionary
+        .lines()
+        .filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    let words = quoted.flat_map(|entry| entry.split(|c: char| !c.is_ascii_alphanumeric()));
+    words.filter(|word| word.len() > 1 && !word.starts_with('x')).collect()
+}
+
 /// One change of `input`, which follows from `seed`.
-pub fn changed(input: &[u8], seed: u32) -> Vec<u8> {
+pub fn changed(input: &[u8], dictionary: &str, seed: u32) -> Vec<u8> {
     let mut random = Random(u64::from(seed) << 1 | 1);
-    match random.below(8) {
+    match random.below(10) {
+        9 => steer(input, &mut random),
+        8 => known_word(input, dictionary, &mut random),
         0 | 1 => repeat_lines(input, &mut random),
         2 => drop_lines(input, &mut random),
         3 | 4 => number(input, &mut random),
@@ -126,20 +137,43 @@ fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
     out
 }
 
-/// A word in the place of another, or behind it, or a word less.
+/// A word in the place of another, or behind it (with what stands before it, a blank or a comma), or a word less. Words are between
+/// blanks, or between anything that is no letter or digit.
 fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
-    let words = runs(input, |byte| byte > b' ');
+    let words = match random.below(2) {
+        0 => runs(input, |byte| byte > b' '),
+        _ => runs(input, |byte| byte.is_ascii_alphanumeric() || byte > 0x7f),
+    };
     if words.is_empty() {
         return input.to_vec();
     }
     let [at, from] = [0; 2].map(|_| words[random.below(words.len())].clone());
-    let taken = &input[from];
+    let led = &input[from.start.saturating_sub(1)..from.end];
     match random.below(4) {
-        0 => [&input[..at.start], taken, &input[at.end..]].concat(),
-        1 => [&input[..at.end], taken, &input[at.end..]].concat(),
+        0 => [&input[..at.start], &input[from], &input[at.end..]].concat(),
+        1 => [&input[..at.end], &input[from], &input[at.end..]].concat(),
         2 => [&input[..at.start], input.get(at.end + 1..).unwrap_or_default()].concat(),
-        _ => [&input[..at.end], b" ", taken, &input[at.end..]].concat(),
+        _ => [&input[..at.end], led, &input[at.end..]].concat(),
     }
+}
+
+/// A word of the dictionary in the place of another.
+fn known_word(input: &[u8], dictionary: &str, random: &mut Random) -> Vec<u8> {
+    let (known, words) = (words(dictionary), runs(input, |byte| byte.is_ascii_alphanumeric()));
+    if known.is_empty() || words.is_empty() {
+        return input.to_vec();
+    }
+    let (known, at) = (known[random.below(known.len())], words[random.below(words.len())].clone());
+    [&input[..at.start], known.as_bytes(), &input[at.end..]].concat()
+}
+
+/// Another first octet.
+fn steer(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut out = input.to_vec();
+    if let Some(first) = out.first_mut() {
+        *first ^= 1 << random.below(8);
+    }
+    out
 }
 
 /// A letter many times.
@@ -171,7 +205,7 @@ mod tests {
     #[test]
     fn anything_can_be_changed() {
         for input in [&b""[..], b"\n", b"x", b"1", b" \n\n", b"a {99999999999999999999}\r\n1"] {
-            (0..500).for_each(|seed| drop(changed(input, seed)));
+            (0..500).for_each(|seed| drop(changed(input, "\"a b-c\"", seed)));
         }
     }
 }

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(accounts_file);
+pillarbox_fuzz::program!(accounts_file, include_str!("../dictionaries/accounts.dict"));

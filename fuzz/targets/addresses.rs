@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(addresses);
+pillarbox_fuzz::program!(addresses, include_str!("../dictionaries/address.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(config_file);
+pillarbox_fuzz::program!(config_file, include_str!("../dictionaries/toml.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(http_head);
+pillarbox_fuzz::program!(http_head, include_str!("../dictionaries/http.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(imap_command);
+pillarbox_fuzz::program!(imap_command, include_str!("../dictionaries/imap.dict"));

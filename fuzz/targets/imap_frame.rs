@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(imap_frame);
+pillarbox_fuzz::program!(imap_frame, include_str!("../dictionaries/imap.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(imap_session);
+pillarbox_fuzz::program!(imap_session, include_str!("../dictionaries/imap.dict"));

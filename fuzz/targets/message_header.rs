@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(message_header);
+pillarbox_fuzz::program!(message_header, include_str!("../dictionaries/message.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(message_mime);
+pillarbox_fuzz::program!(message_mime, include_str!("../dictionaries/message.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(message_search);
+pillarbox_fuzz::program!(message_search, include_str!("../dictionaries/imap.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(message_values);
+pillarbox_fuzz::program!(message_values, include_str!("../dictionaries/message.dict"));

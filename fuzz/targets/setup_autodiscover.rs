@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(setup_autodiscover);
+pillarbox_fuzz::program!(setup_autodiscover, include_str!("../dictionaries/xml.dict"));

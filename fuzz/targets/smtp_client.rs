@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(smtp_client);
+pillarbox_fuzz::program!(smtp_client, include_str!("../dictionaries/smtp.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(smtp_command);
+pillarbox_fuzz::program!(smtp_command, include_str!("../dictionaries/smtp.dict"));

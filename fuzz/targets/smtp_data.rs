@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(smtp_data);
+pillarbox_fuzz::program!(smtp_data, include_str!("../dictionaries/smtp.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-pillarbox_fuzz::program!(smtp_session);
+pillarbox_fuzz::program!(smtp_session, include_str!("../dictionaries/smtp.dict"));

@@ -165,7 +165,10 @@ fn a_raw_line_announces_nothing() {
         assert!(matches!(framer.poll(), Some(Event::Command(_))));
         framer.expect_line();
         let said = framer.poll();
-        assert!(matches!(said, Some(Event::Line(b"DONE {9+}") | Event::Refused(_))), "{said:?}");
+        assert!(
+            matches!(said, Some(Event::Line(b"DONE {9+}") | Event::Refused(_))),
+            "{said:?}"
+        );
         assert!(matches!(framer.poll(), Some(Event::Command(framed)) if framed.text == b"b NOOP"));
     }
 }
