@@ -48,6 +48,7 @@ targets! {
 }
 
 pub mod mutate;
+mod recorded;
 
 /// A target's program, and the dictionary that its words are from.
 #[cfg(feature = "libfuzzer")]

@@ -103,6 +103,14 @@ fn runs(input: &[u8], such: impl Fn(u8) -> bool) -> Vec<std::ops::Range<usize>> 
     found
 }
 
+/// With another digit somewhere.
+fn digit(number: u64, random: &mut Random) -> u64 {
+    let places = number.checked_ilog10().unwrap_or(0) + 1;
+    let unit = 10u64.pow(random.below(places as usize) as u32);
+    let (without, digit) = (number - number / unit % 10 * unit, random.below(10) as u64);
+    without.saturating_add(digit.saturating_mul(unit))
+}
+
 /// Another number. If it announces a literal, or a chunk of SMTP, the octets that follow are as many.
 fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
     let numbers = runs(input, |byte| byte.is_ascii_digit());
@@ -113,11 +121,12 @@ fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
         .ok()
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(u64::MAX);
-    let new = match random.below(6) {
+    let new = match random.below(8) {
         0 | 1 => random.below(10) as u64,
         2 => old.wrapping_add(1),
         3 => old.saturating_sub(1),
         4 => 1 << random.below(64),
+        5 | 6 => digit(old, random),
         _ => old.saturating_mul(1 + random.below(100_000) as u64),
     };
     let mut out = [&input[..range.start], new.to_string().as_bytes()].concat();
@@ -137,8 +146,8 @@ fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
     out
 }
 
-/// A word in the place of another, or behind it (with what stands before it, a blank or a comma), or a word less. Words are between
-/// blanks, or between anything that is no letter or digit.
+/// Up to three words in the place of one, or behind it (with what stands before them, a blank or a comma), or a word less. Words are
+/// between blanks, or between anything that is no letter or digit.
 fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
     let words = match random.below(2) {
         0 => runs(input, |byte| byte > b' '),
@@ -147,7 +156,9 @@ fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
     if words.is_empty() {
         return input.to_vec();
     }
-    let [at, from] = [0; 2].map(|_| words[random.below(words.len())].clone());
+    let [at, first] = [0; 2].map(|_| random.below(words.len()));
+    let (at, last) = (words[at].clone(), (first + random.below(3)).min(words.len() - 1));
+    let from = words[first].start..words[last].end;
     let led = &input[from.start.saturating_sub(1)..from.end];
     match random.below(4) {
         0 => [&input[..at.start], &input[from], &input[at.end..]].concat(),
