@@ -34,6 +34,7 @@ targets! {
     records: records;
     sasl: sasl_exchange;
     search: message_search;
+    second: imap_second, message_second, smtp_second;
     setup: setup_autodiscover;
     smtp: smtp_command, smtp_data;
     smtp_client: smtp_client;
@@ -41,6 +42,8 @@ targets! {
     store: store_formats;
     values: message_values;
 }
+
+pub use second::message as second_message;
 
 /// Splits an input: its first byte steers, the rest is what a peer sends.
 fn steered(bytes: &[u8]) -> (u8, &[u8]) {
