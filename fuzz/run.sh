@@ -8,9 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 export seconds=${1:-20}
 shift || true
-export RUSTC_BOOTSTRAP=1 # cargo-fuzz's compiler flags, on the stable compiler
 targets=${*:-$(sed '/^#/d; s/ .*//' targets.txt)}
-cargo fuzz build --fuzz-dir .
+./build.sh
 binaries=target/$(rustc -vV | sed -n 's/^host: //p')/release
 export binaries
 
@@ -18,7 +17,8 @@ run() {
   local target=$1 dictionary
   mkdir -p "target/corpus/$target" "artifacts/$target"
   # Longer than the budget of an IMAP command before login.
-  local options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -print_final_stats=1 -artifact_prefix="artifacts/$target/")
+  local options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -keep_seed=1 -print_final_stats=1)
+  options+=(-artifact_prefix="artifacts/$target/")
   dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   "$binaries/$target" "${options[@]}" "target/corpus/$target" "seeds/$target"
