@@ -3,8 +3,9 @@
 
     recorded.py [N]     N sessions in all (1 000): Python's smtplib and imaplib, curl, swaks, mbsync against `pillarbox demo --record`
 
-Beside them those of Thunderbird, where it is installed (thunderbird.py). Asserted: every session was recorded and replays byte for byte; so does its capsule; no recording has a password, in the clear, in base64 or
-within the base64 of a login; no capsule has a name or a word of a message; each becomes a test script; one changed byte of a recording is found."""
+Beside them those of Thunderbird, where it is installed: thunderbird.py is played for them. Asserted: every session was recorded and replays
+byte for byte; so does its capsule; no recording has a password, in the clear, in base64 or within the base64 of a login; no capsule has a
+name or a word of a message; each becomes a test script; one changed byte of a recording is found."""
 import base64
 import glob
 import imaplib
