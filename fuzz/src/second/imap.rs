@@ -74,6 +74,10 @@ fn judge(text: &[u8], ours: Option<(String, Command)>, theirs: Option<Theirs<'_>
             planted!(matches!(&ours, Command::Fetch { items, uid: true, .. } if items.iter().any(|item| matches!(item, FetchItem::BinarySize { .. }))));
             assert_eq!(tag, theirs.tag.as_ref(), "{shown}");
             let told = told(&theirs.body);
+            // A search in a charset that we do not know is answered without its keys; in one that shifts the texts differ.
+            if told == Err("a charset") {
+                return;
+            }
             assert!(told.as_ref().is_ok_and(|told| *told == normal(ours.clone())), "{shown}\n{ours:?}\n{told:?}");
         }
         (Some((_, ours)), None) => assert!(beyond(text, &ours), "{shown}\nours: {ours:?}\ntheirs: none"),
