@@ -39,6 +39,7 @@ targets! {
     records: records;
     sasl: sasl_exchange;
     search: message_search;
+    second: imap_second, message_second, smtp_second;
     setup: setup_autodiscover;
     smtp: smtp_command, smtp_data;
     smtp_client: smtp_client;
@@ -46,6 +47,8 @@ targets! {
     store: store_formats;
     values: message_values;
 }
+
+pub use second::message as second_message;
 
 pub mod mutate;
 mod recorded;

@@ -104,9 +104,13 @@ pub trait Recordable: Machine<Ask: Shown, Value: Shown, Notice: Shown> + Sized {
     /// A secret that this answer puts into the next output.
     fn hides(value: &Self::Value) -> Option<Hidden>;
     /// Secrets that the machine itself says at the beginning, until [`Recordable::open`].
-    fn secrets(new: &Self::New) -> Vec<Hidden>;
+    fn secrets(_new: &Self::New) -> Vec<Hidden> {
+        Vec::new()
+    }
     /// From this ask on it says no secret of its own.
-    fn open(ask: &Self::Ask) -> bool;
+    fn open(_ask: &Self::Ask) -> bool {
+        false
+    }
 }
 
 /// What watches a machine at work. The driver tells it everything, in order.

@@ -132,14 +132,6 @@ impl Recordable for Session {
             | Value::Transferred(_) => None,
         }
     }
-
-    fn secrets(_: &New) -> Vec<Hidden> {
-        Vec::new()
-    }
-
-    fn open(_: &Ask) -> bool {
-        false
-    }
 }
 
 fn unheard_line(line: &[u8]) -> Vec<u8> {
