@@ -221,7 +221,11 @@ fn shown_command(line: &[u8]) -> Option<Vec<u8>> {
             Some([&line[..end - initial.len()], &shown, &line[end..]].concat())
         }
         Err(Syntax::Unknown) => Some(masked(line)),
-        Err(Syntax::Argument(_)) if is_auth => Some([&line[..4], &masked_words(&line[4..])].concat()),
+        // A mechanism that is no UTF-8 stays none.
+        Err(Syntax::Argument(_)) if is_auth => {
+            let mask = |byte: &u8| if byte.is_ascii() { masked_word(*byte) } else { 0xff };
+            Some(line[..4].iter().copied().chain(line[4..].iter().map(mask)).collect())
+        }
         Ok(_)
         | Err(
             Syntax::NotImplemented
@@ -248,6 +252,9 @@ const FOREIGN: [&str; 8] = [
 
 /// Keeps spaces too.
 fn masked_words(bytes: &[u8]) -> Vec<u8> {
-    let keep = |byte: &u8| if byte.is_ascii_whitespace() { *byte } else { b'x' };
-    bytes.iter().map(keep).collect()
+    bytes.iter().copied().map(masked_word).collect()
+}
+
+fn masked_word(byte: u8) -> u8 {
+    if byte.is_ascii_whitespace() { byte } else { b'x' }
 }
