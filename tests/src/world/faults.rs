@@ -86,6 +86,10 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
         let until = now + time.as_nanos() as u64;
         ctx.with(|inner| inner.spans.push((now, until, places)));
     };
+    if let Fault::Full(server, time) | Fault::Slow(server, time) = fault {
+        let until = now + time.as_nanos() as u64;
+        ctx.with(|inner| inner.held_up.push((now, until, server_ip(server))));
+    }
     match fault {
         Fault::Kill(server, down) => {
             span(vec![server_ip(server)], down);
@@ -189,10 +193,7 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
         Fault::ClockJump(server, seconds) => {
             span(vec![server_ip(server)], Duration::ZERO);
             ctx.with(|inner| inner.counters.clock_jumps += 1);
-            let ip = server_ip(server);
-            ctx.nodes.jump_clock(ip, seconds * 1000);
-            let ahead = ctx.nodes.clock(ip);
-            ctx.with(|inner| inner.clocks[server].push((now, ahead)));
+            ctx.nodes.jump_clock(server_ip(server), seconds * 1000);
         }
         Fault::QueueFull(server, time) => {
             span(vec![server_ip(server)], time);
@@ -304,7 +305,7 @@ fn watch(ctx: &Ctx, env: &SimEnv, server: usize, over: Sender<()>) {
                 break;
             }
             for client in (0..CLIENTS).filter(|client| home(*client) == server) {
-                check::look_behind(&ctx, client, false).await;
+                check::look_behind(&ctx, client).await;
             }
         }
         ctx.nodes.set_speed(server_ip(server), DiskSpeed::default());

@@ -37,7 +37,7 @@ use actors::sender::{self, Letter};
 use actors::{dns, foreign, idler, pass};
 use counters::Counters;
 use house::Life;
-use model::Model;
+use model::{Model, QUEUED};
 use transition::{Act, CLIENTS, DnsMood, FOREIGN, SERVERS, To, Transition, What};
 
 /// What all tasks of a world share.
@@ -58,6 +58,8 @@ pub struct Inner {
     pub houses: Vec<House>,
     /// Faults so far: from, to, where. Without a place: everywhere.
     pub spans: Vec<(u64, u64, Vec<IpAddr>)>,
+    /// When a record had to wait for the disk of a server: from, to, where.
+    pub held_up: Vec<(u64, u64, IpAddr)>,
     /// How the DNS behaves.
     pub dns: DnsMood,
     /// No more faults: everybody behaves.
@@ -68,8 +70,8 @@ pub struct Inner {
     pub appended: usize,
     /// What stores published last.
     pub versions: BTreeMap<(usize, MailboxId), versions::Seen>,
-    /// When the clocks of servers jumped: then, and so many milliseconds ahead from then on.
-    pub clocks: Vec<Vec<(u64, i64)>>,
+    /// Messages that foreign servers took.
+    pub foreign_copies: u64,
 }
 
 /// A server as the world sees it.
@@ -85,6 +87,8 @@ pub struct House {
     pub stalled: u32,
     /// What its disk had failed when its process began.
     pub failed: u64,
+    /// Reads that its disk has failed.
+    pub failed_reads: u64,
     /// Whether a request of the start that comes is to be the last: behind so many.
     pub ambush: Option<u64>,
 }
@@ -150,15 +154,17 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Co
             counters: Counters::default(),
             houses: (0..SERVERS).map(|_| House::default()).collect(),
             spans: Vec::new(),
+            held_up: Vec::new(),
             dns: DnsMood::Sound,
             calm: false,
             greylist: BTreeMap::new(),
             appended: 0,
             versions: BTreeMap::new(),
-            clocks: vec![vec![(0, 0)]; SERVERS],
+            foreign_copies: 0,
         })),
     };
     world.set_buggify(25, 15);
+    world.keep_heard(25, QUEUED);
     dns::start(&ctx);
     for server in 0..SERVERS {
         house::build(world, server, rng.percent(5));
@@ -172,8 +178,11 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Co
     let happened = world.happened();
     let events = (world.events(), world.client().now().instant.0 / 1_000_000_000);
     for server in 0..SERVERS {
-        let disk = world.disk(model::server_ip(server), |disk| (disk.torn(), disk.failed(), disk.filled()));
+        let disk = world.disk(model::server_ip(server), |disk| {
+            (disk.torn(), disk.failed(), disk.filled(), disk.failed_reads())
+        });
         ctx.with(|inner| {
+            inner.houses[server].failed_reads = disk.3;
             inner.counters.torn += disk.0;
             inner.counters.eio += disk.1;
             inner.counters.full += disk.2;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::mailbox::Account;
 use super::transition::{CLIENTS, FOREIGN, SERVERS, To};
@@ -41,14 +40,11 @@ pub struct Message {
     pub begun: u64,
 }
 
-/// A copy that reached its recipient.
-#[derive(Debug, Clone, Copy)]
-pub struct Copy {
-    /// When, in nanoseconds, as far as that is known.
-    pub at: Option<u64>,
-    /// The receiver did not say so: its sender cannot know.
-    pub untold: bool,
-}
+/// A copy that reached its recipient: what its receiver calls it. It says so in the reply to the message's end ([`QUEUED`]).
+pub type Copy = String;
+
+/// Where the reply to a message's end says under which name it was taken.
+pub const QUEUED: &str = "queued as ";
 
 /// All that is known of messages and accounts.
 #[derive(Debug, Default)]
@@ -67,6 +63,8 @@ pub struct Model {
     pub delays: BTreeMap<(Token, To), u32>,
     /// Failures that were reported without a word of the message, which could not be read: by sender and recipient.
     pub nameless: BTreeMap<(usize, To), u32>,
+    /// Reports of such failures, by the server that could not read.
+    pub nameless_reports: BTreeMap<usize, u64>,
     /// What must not be and is.
     pub broken: Vec<String>,
 }
@@ -106,7 +104,7 @@ impl Model {
             if mailbox != "INBOX" {
                 return self.breaks(format!("message {token} was delivered into {mailbox}"));
             }
-            return self.reached(token, To::Client(client), None, false, bytes);
+            return self.reached(token, To::Client(client), received_id(head), bytes);
         }
         let Some(token) = token_of(head, "References: <m") else {
             if self.reported_nameless(client, bytes) {
@@ -138,6 +136,7 @@ impl Model {
                 *self.nameless.entry((client, to)).or_default() += 1;
             }
         }
+        *self.nameless_reports.entry(home(client)).or_default() += 1;
         true
     }
 
@@ -175,8 +174,8 @@ impl Model {
         }
     }
 
-    /// A message reached a recipient.
-    pub fn reached(&mut self, token: Token, to: To, at: Option<u64>, untold: bool, bytes: &[u8]) {
+    /// A message reached a recipient, where it was taken under this name.
+    pub fn reached(&mut self, token: Token, to: To, copy: Copy, bytes: &[u8]) {
         let Some(message) = self.messages.get(token) else {
             return self.breaks(format!("{to:?} got message {token}, which is none"));
         };
@@ -197,7 +196,7 @@ impl Model {
                 String::from_utf8_lossy(&bytes[..bytes.len().min(1500)])
             ));
         }
-        self.copies.entry((token, to)).or_default().push(Copy { at, untold });
+        self.copies.entry((token, to)).or_default().push(copy);
     }
 }
 
@@ -205,6 +204,14 @@ impl Model {
 fn head(bytes: &[u8]) -> &[u8] {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     &bytes[..end.map_or(bytes.len(), |end| end + 2)]
+}
+
+/// Under which name the last server took it: the id in its own Received, which is the first.
+fn received_id(head: &[u8]) -> Copy {
+    let text = String::from_utf8_lossy(head);
+    let field = text.split_once("Received: ").map_or("", |(_, rest)| rest);
+    let id = field.split_once(" id ").map_or("", |(_, rest)| rest);
+    id.split([';', '\r']).next().unwrap_or_default().to_owned()
 }
 
 /// The token behind the start of a field.
@@ -283,11 +290,6 @@ impl To {
         }
     }
 }
-
-/// How long before a copy arrived something may have broken, so that its sender could not know: a cut that began before it.
-pub const EXCUSE_BEFORE: Duration = Duration::from_secs(150);
-/// How long behind it: longer than a sender waits for the reply to a final dot.
-pub const EXCUSE_BEHIND: Duration = Duration::from_secs(900);
 
 /// FNV-1a.
 pub fn hash_of(bytes: &[u8]) -> u64 {

@@ -12,7 +12,7 @@ use crate::rng::Rng;
 use crate::sim::SimEnv;
 use crate::sim::tls::{Certificate, Stream};
 use crate::world::Ctx;
-use crate::world::model::token_of_message;
+use crate::world::model::{QUEUED, token_of_message};
 use crate::world::transition::To;
 
 /// How a foreign server is.
@@ -272,17 +272,20 @@ impl Session {
             return Ok(true);
         }
         let goes = self.character == Character::Forgetful && self.rng.percent(30) && !self.ctx.with(|inner| inner.calm);
-        let now = self.env.now().instant.0;
         let dialogue = match token_of_message(&message) {
             Some(_) => String::new(),
             None => self.lines().dialogue().to_owned(),
         };
+        let copy = self.ctx.with(|inner| {
+            inner.foreign_copies += 1;
+            format!("f{}", inner.foreign_copies)
+        });
         self.ctx.with(|inner| match token_of_message(&message) {
             Some(token) => {
                 inner.counters.foreign_taken += 1;
                 inner.counters.foreign_forgotten += u64::from(goes);
                 for to in &to {
-                    inner.model.reached(token, *to, Some(now), goes, &message);
+                    inner.model.reached(token, *to, copy.clone(), &message);
                 }
             }
             None => {
@@ -295,7 +298,7 @@ impl Session {
             self.lines().stream().abort();
             return Ok(false);
         }
-        self.say("250 2.0.0 taken").await?;
+        self.say(&format!("250 2.0.0 {QUEUED}{copy}")).await?;
         Ok(true)
     }
 }

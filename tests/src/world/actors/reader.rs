@@ -321,7 +321,7 @@ impl Reader {
         let looked = look(&ctx, session, client, whole, &mut known).await;
         let found = looked?;
         self.known = known; // of a look that failed nothing is known
-        check::look_behind(&ctx, client, false).await;
+        check::look_behind(&ctx, client).await;
         ctx.with(|inner| {
             inner.counters.looks += 1;
             let model = &mut inner.model;
