@@ -8,6 +8,7 @@ use async_channel::Receiver;
 use pillarbox::env::Env;
 use pillarbox_core::limits;
 use pillarbox_core::store::queue::RowState;
+use pillarbox_core::store::request::Selected;
 
 use super::actors::reader::Reader;
 use super::actors::sender::{self, Letter};
@@ -197,15 +198,17 @@ pub async fn look_behind(ctx: &Ctx, client: usize) {
     let Some(mailboxes) = life.mailboxes(house::account_ids()[&client]).await else {
         return;
     };
-    ctx.with(|inner| {
-        for (name, selected) in mailboxes {
-            let version = &selected.version;
-            let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
-            if let Err(why) = seen.compare(&life, version) {
-                inner.model.breaks(format!("client {client}, {name}: {why}"));
-            }
+    ctx.with(|inner| published(inner, client, &life, mailboxes));
+}
+
+/// Compares what a store has published of an account with what it had published before, in this life or another.
+pub fn published(inner: &mut Inner, client: usize, life: &house::Life, mailboxes: Vec<(String, Selected)>) {
+    for (name, selected) in mailboxes {
+        let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
+        if let Err(why) = seen.compare(life, &selected.version) {
+            inner.model.breaks(format!("client {client}, {name}: {why}"));
         }
-    });
+    }
 }
 
 /// Law 6 of every message, and what the world met.

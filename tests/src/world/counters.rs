@@ -31,6 +31,8 @@ pub struct Counters {
     pub looks: u64,
     /// Times that a session in IDLE was told of something.
     pub idle_told: u64,
+    /// Times that a session found something new while the disk took its time for syncs, and the power was about to go.
+    pub witnessed: u64,
     /// Messages that foreign servers took.
     pub foreign_taken: u64,
     /// Of these, without a word.
@@ -106,6 +108,7 @@ impl Counters {
             ("changes that ended unknown", self.changes_unknown, 2000),
             ("looks at accounts", self.looks, 0),
             ("news in IDLE", self.idle_told, 2000),
+            ("news before a power loss in place of a sync", self.witnessed, 500),
             ("messages taken by foreign servers", self.foreign_taken, 2000),
             ("messages taken without a word", self.foreign_forgotten, 2000),
             ("kills", self.kills, 2000),
@@ -129,7 +132,7 @@ impl Counters {
         ]
     }
 
-    fn places(&mut self) -> [&mut u64; 33] {
+    fn places(&mut self) -> [&mut u64; 34] {
         [
             &mut self.seeds,
             &mut self.events,
@@ -144,6 +147,7 @@ impl Counters {
             &mut self.changes_unknown,
             &mut self.looks,
             &mut self.idle_told,
+            &mut self.witnessed,
             &mut self.foreign_taken,
             &mut self.foreign_forgotten,
             &mut self.kills,

@@ -42,6 +42,9 @@ pub struct Life {
     inquiries: Sender<Inquiry>,
 }
 
+/// All mailboxes of some accounts, as published.
+pub type Published = Vec<(AccountId, Vec<(String, Selected)>)>;
+
 /// A question to a server from behind.
 enum Inquiry {
     Queue(Sender<Vec<Arc<QueuedMessage>>>),
@@ -92,14 +95,18 @@ pub fn build(nodes: &Nodes, server: usize, fresh: bool) {
     });
 }
 
-/// Starts a server.
-pub fn start(nodes: &Nodes, server: usize) -> Life {
+/// Starts a server. `recovered` is told what its accounts are once it has read its store, before anybody can have changed them.
+pub fn start(nodes: &Nodes, server: usize, recovered: impl FnOnce(&Life, Published) + Send + 'static) -> Life {
     let (inquiries, asked) = async_channel::unbounded();
     let life = Life {
         ready: Arc::default(),
         inquiries,
     };
-    let (config, ready) = (configs()[server].clone(), life.ready.clone());
+    let (config, known) = (configs()[server].clone(), life.clone());
+    let ready = move |accounts| {
+        recovered(&known, accounts);
+        known.ready.store(true, Ordering::Relaxed);
+    };
     let certificate = Certificate::of(&format!("mx.{}", domain(server)));
     nodes.start(server_ip(server), |env| live(env, config, certificate, asked, ready));
     life
@@ -111,7 +118,7 @@ fn live<E: Env>(
     config: Config,
     tls: E::TlsServer,
     inquiries: Receiver<Inquiry>,
-    ready: Arc<AtomicBool>,
+    ready: impl FnOnce(Published) + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let start = Start {
@@ -128,7 +135,18 @@ fn live<E: Env>(
             Ok(server) => server,
             Err(error) => env.exit(EXIT_START, &error.to_string()),
         };
-        ready.store(true, Ordering::Relaxed);
+        let mut accounts = Vec::new();
+        let ids: Vec<AccountId> = server
+            .accounts()
+            .table()
+            .accounts()
+            .iter()
+            .map(|account| account.id)
+            .collect();
+        for id in ids {
+            accounts.push((id, mailboxes(&server, id).await));
+        }
+        ready(accounts);
         while let Ok(inquiry) = inquiries.recv().await {
             // Who asked may have given up.
             match inquiry {
@@ -235,7 +253,7 @@ fn stores() -> &'static [StrictDisk] {
 fn store_of(server: usize) -> StrictDisk {
     let mut world = World::new(server as u64);
     build(&world, server, true);
-    let life = start(&world, server);
+    let life = start(&world, server, |_, _| {});
     let client = world.client();
     world.run(async move {
         // Beyond the first checkpoint.
@@ -253,7 +271,7 @@ pub fn account_ids() -> &'static BTreeMap<usize, AccountId> {
         for server in 0..SERVERS {
             let mut world = World::new(server as u64);
             build(&world, server, true);
-            let life = start(&world, server);
+            let life = start(&world, server, |_, _| {});
             let client = world.client();
             let known = world.run(async move {
                 client.sleep_until(client.now().instant.after(Duration::from_secs(60))).await;

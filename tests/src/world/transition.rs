@@ -294,6 +294,7 @@ fn what(rng: &mut Rng) -> What {
 
 fn recipients(rng: &mut Rng) -> Vec<To> {
     let count = if rng.percent(60) { 1 } else { 2 + rng.index(3) };
+    let somebody_else = rng.percent(40);
     let mut to: Vec<To> = (0..count)
         .map(|_| match rng.below(100) {
             0..=54 => To::Client(rng.index(CLIENTS)),
@@ -305,6 +306,10 @@ fn recipients(rng: &mut Rng) -> Vec<To> {
             _ => To::NoDomain,
         })
         .collect();
+    // Two at one foreign server, which may want one of them and not the other.
+    if let (true, Some(To::Foreign(at))) = (somebody_else, to.iter().find(|to| matches!(to, To::Foreign(_)))) {
+        to.push(To::ForeignOther(*at));
+    }
     to.sort_unstable();
     to.dedup();
     to

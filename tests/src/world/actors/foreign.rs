@@ -32,10 +32,12 @@ pub enum Character {
     BadTls,
     /// Its certificate is of nobody, and it has no extensions but TLS.
     Plain,
+    /// It takes one recipient at a time (RFC 5321 §4.5.3.1.10, with a limit far too low).
+    OneByOne,
 }
 
 /// All of them.
-pub const CHARACTERS: [Character; 7] = [
+pub const CHARACTERS: [Character; 8] = [
     Character::Strict,
     Character::Greylisting,
     Character::Slow,
@@ -43,6 +45,7 @@ pub const CHARACTERS: [Character; 7] = [
     Character::Tuesdays,
     Character::BadTls,
     Character::Plain,
+    Character::OneByOne,
 ];
 
 /// How long a greylist wants a stranger to wait, in nanoseconds.
@@ -161,7 +164,7 @@ impl Session {
             Character::Plain => vec![],
             Character::Slow => vec!["PIPELINING", "8BITMIME"],
             Character::Strict => vec!["PIPELINING", "8BITMIME", "SIZE 1000000", "CHUNKING", "ENHANCEDSTATUSCODES"],
-            Character::Greylisting | Character::Forgetful | Character::Tuesdays | Character::BadTls => {
+            Character::Greylisting | Character::Forgetful | Character::Tuesdays | Character::BadTls | Character::OneByOne => {
                 vec!["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"]
             }
         };
@@ -212,6 +215,9 @@ impl Session {
         }
         if self.refuses() {
             return self.say("450 4.2.1 it is Tuesday").await;
+        }
+        if self.character == Character::OneByOne && !self.to.is_empty() {
+            return self.say("452 4.5.3 one at a time").await;
         }
         if self.character == Character::Greylisting {
             let (now, key) = (self.env.now().instant.0, (self.foreign, self.from.clone(), to));
