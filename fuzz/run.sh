@@ -1,21 +1,44 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for SECONDS (default 20) each, from its committed seeds. What is found on the way stays in
-# fuzz/target/corpus; a failing input in fuzz/artifacts, and the script fails.
+# Runs every fuzz target for SECONDS (default 20) each, as many side by side as there are processors, from its committed seeds. What is
+# found on the way stays in fuzz/target/corpus; a failing input in fuzz/artifacts, and the script fails.
 #   fuzz/run.sh SECONDS [TARGET...]
-# For hours: fuzz/run.sh 7200 smtp_session, and then fuzz/coverage.py targets smtp_session for the lines that it has reached.
+# For hours: fuzz/run.sh 7200 smtp_session (one target alone shows its progress), and then fuzz/coverage.py targets smtp_session for the
+# lines that it has reached.
 set -euo pipefail
 cd "$(dirname "$0")"
-seconds=${1:-20}
+export seconds=${1:-20}
 shift || true
 export RUSTC_BOOTSTRAP=1 # cargo-fuzz's compiler flags, on the stable compiler
 targets=${*:-$(sed '/^#/d; s/ .*//' targets.txt)}
 cargo fuzz build --fuzz-dir .
-for target in $targets; do
-  mkdir -p "target/corpus/$target"
+binaries=target/$(rustc -vV | sed -n 's/^host: //p')/release
+export binaries
+
+run() {
+  local target=$1 dictionary
+  mkdir -p "target/corpus/$target" "artifacts/$target"
   # Longer than the budget of an IMAP command before login.
-  options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -print_final_stats=1)
+  local options=(-max_total_time="$seconds" -max_len=20000 -timeout=10 -print_final_stats=1 -artifact_prefix="artifacts/$target/")
   dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
-  echo "=== $target, $seconds s"
-  cargo fuzz run --fuzz-dir . "$target" "target/corpus/$target" "seeds/$target" -- "${options[@]}"
-done
+  "$binaries/$target" "${options[@]}" "target/corpus/$target" "seeds/$target"
+}
+
+# One of several: a line, or all that it said when it failed.
+run_quietly() {
+  local log="target/$1.log"
+  if run "$1" >"$log" 2>&1; then
+    echo "$1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs in $seconds s, nothing found"
+  else
+    tail -n 100 "$log"
+    echo "$1: FAILED; its input is in fuzz/artifacts/$1, all it said in fuzz/$log"
+    return 1
+  fi
+}
+export -f run run_quietly
+
+if [ "$(wc -w <<<"$targets")" = 1 ]; then
+  run "$targets"
+else
+  tr ' ' '\n' <<<"$targets" | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'run_quietly {}'
+fi

@@ -192,16 +192,22 @@ impl<T> Slot<T> {
     }
 }
 
-/// Makes the sum of a machine's answers of each of them: `answers! { Value; Tls(TlsOutcome), Sink(SinkOpened) }`.
+/// The sum of a machine's answers, which each of them becomes: `answers! { pub enum Value { Tls(TlsOutcome), Sink(SinkOpened) } }`.
 #[macro_export]
 macro_rules! answers {
-    ($sum:ident; $($variant:ident($answer:ty)),* $(,)?) => {$(
-        impl From<$answer> for $sum {
-            fn from(answer: $answer) -> $sum {
-                $sum::$variant(answer)
-            }
+    ($(#[$of_sum:meta])* pub enum $sum:ident { $($(#[$of_variant:meta])* $variant:ident($answer:ty)),* $(,)? }) => {
+        $(#[$of_sum])*
+        pub enum $sum {
+            $($(#[$of_variant])* $variant($answer)),*
         }
-    )*};
+        $(
+            impl From<$answer> for $sum {
+                fn from(answer: $answer) -> $sum {
+                    $sum::$variant(answer)
+                }
+            }
+        )*
+    };
 }
 
 /// A machine's open questions: slot -> what to do with the answer.

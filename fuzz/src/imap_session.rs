@@ -10,29 +10,23 @@ use pillarbox_core::imap::server::ask::{
 };
 use pillarbox_core::limits;
 use pillarbox_core::machine::{BodyError, Input, Machine, Output, Reason};
-use pillarbox_core::message::intake::Intake;
 use pillarbox_core::policy::access::Login;
 use pillarbox_core::record::Record;
 use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::script::ScriptForm;
 use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence, TlsOutcome};
-use pillarbox_core::store::mailbox::Mailbox;
-use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
 use pillarbox_core::store::ranges::UidRanges;
-use pillarbox_core::store::request::{FlagChange, ListedMailbox, Refused, Selected};
+use pillarbox_core::store::request::{ListedMailbox, Refused};
 use pillarbox_core::store::tree::{Transferred, TreeDone};
 use pillarbox_core::store::version::{Changes, Row};
-use pillarbox_core::store::{
-    AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, SpecialUse, Uid,
-};
+use pillarbox_core::store::{Flags, MailboxId, MailboxKey, MailboxName, SpecialUse, Uid};
 use pillarbox_core::time::{Instant, Now, UnixTime};
 
+use crate::inbox::{Inbox, KEY, UID_VALIDITY};
 use crate::{pieces, steered};
 
-const KEY: MailboxKey = MailboxKey {
-    account: AccountId([1; 16]),
-    mailbox: MailboxId([2; 16]),
-};
+/// The header that each copy has of its own.
+const PREFIX: &[u8] = b"Delivered-To: t@one.test\r\n";
 
 /// What lies in the mailbox at first: plain, of parts within parts, broken.
 const MESSAGES: [&[u8]; 3] = [
@@ -86,93 +80,9 @@ fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>) -> O
     }
 }
 
-/// One mailbox; its messages' bytes stay after an expunge.
-struct Store {
-    mailbox: Mailbox,
-    messages: Vec<Vec<u8>>,
-    lsn: u64,
-}
-
-impl Store {
-    fn next(&mut self) -> Lsn {
-        self.lsn += 1;
-        Lsn(self.lsn)
-    }
-
-    fn append(&mut self, origin: u64, body: &[u8], flags: Flags, keywords: &[Arc<str>]) -> (Lsn, Uid) {
-        let lsn = self.next();
-        let mut intake = Intake::new();
-        intake.update(body);
-        let taken = intake.finish();
-        let uid = self.mailbox.uid_next();
-        let copy = Copied {
-            mailbox: KEY,
-            uid,
-            mod_seq: ModSeq(lsn.0),
-            email_id: EmailId([0; 16]),
-            location: Location::Pack {
-                pack: 0,
-                offset: self.messages.len() as u64,
-            },
-            prefix: (*b"Delivered-To: t@one.test\r\n").into(),
-            flags,
-            keywords: keywords.to_vec(),
-            internal_date: UnixTime(0),
-            save_date: UnixTime(0),
-        };
-        let place = Place {
-            body_len: taken.size,
-            body_crc: taken.crc,
-            body_hash: taken.hash,
-            big: false,
-            copies: Vec::new(),
-            queued: Vec::new(),
-            changes: Vec::new(),
-        };
-        self.messages.push([&copy.prefix, body].concat());
-        self.mailbox.append(lsn, origin, &place, &copy);
-        self.mailbox.publish();
-        (lsn, uid)
-    }
-
-    fn flag(&mut self, origin: u64, uids: &[Uid], change: &FlagChange) -> Lsn {
-        let lsn = self.next();
-        let flag = Flag {
-            mailbox: KEY,
-            uids: UidRanges::from_sorted(uids.iter().copied()),
-            mod_seq: ModSeq(lsn.0),
-            how: change.how,
-            flags: change.flags,
-            keywords: change.keywords.clone(),
-        };
-        self.mailbox.flag(lsn, origin, &flag);
-        self.mailbox.publish();
-        lsn
-    }
-
-    fn expunge(&mut self, origin: u64, gone: Vec<Uid>) -> Lsn {
-        let lsn = self.next();
-        let expunge = Expunge {
-            mailbox: KEY,
-            uids: UidRanges::from_sorted(gone),
-            mod_seq: ModSeq(lsn.0),
-        };
-        self.mailbox.expunge(lsn, origin, &expunge);
-        self.mailbox.publish();
-        lsn
-    }
-
-    fn bytes(&self, row: &Row) -> &[u8] {
-        let Location::Pack { offset, .. } = row.location else {
-            panic!("all messages lie in a pack")
-        };
-        &self.messages[offset as usize]
-    }
-}
-
 struct Host<'a> {
     session: Session,
-    store: Store,
+    store: Inbox,
     now: Now,
     steer: u8,
     answers: &'a [u8],
@@ -199,13 +109,9 @@ impl<'a> Host<'a> {
             scram: steer & 4 != 0,
             message_max: 1000,
         };
-        let mut store = Store {
-            mailbox: Mailbox::new(MailboxName("INBOX".into()), None, 7, ModSeq(1), Lsn(1)),
-            messages: Vec::new(),
-            lsn: 1,
-        };
+        let mut store = Inbox::new();
         for message in &MESSAGES[..usize::from(steer >> 3 & 3)] {
-            store.append(0, message, Flags::default(), &["$Important".into()]);
+            store.append(0, PREFIX, message, Flags::default(), &["$Important".into()]);
         }
         let now = Now {
             instant: Instant(0),
@@ -367,11 +273,7 @@ impl<'a> Host<'a> {
             } => then.answer(Opened(match refused {
                 Some(refused) => Err(refused),
                 None if &*name.0 != "INBOX" => Err(Refused::NoSuchMailbox),
-                None => Ok(Selected {
-                    mailbox: KEY,
-                    version: self.store.mailbox.published().clone(),
-                    recent_from: self.store.mailbox.recent(take_recent),
-                }),
+                None => Ok(self.store.select(take_recent)),
             })),
             Ask::Changes {
                 since,
@@ -380,7 +282,7 @@ impl<'a> Host<'a> {
                 ..
             } => {
                 if choice == 4 {
-                    self.store.append(0, MESSAGES[0], Flags::default(), &[]);
+                    self.store.append(0, PREFIX, MESSAGES[0], Flags::default(), &[]);
                 }
                 // Whoever has seen this record pulls what is behind it; it is there in any case.
                 let changes = match choice {
@@ -393,11 +295,7 @@ impl<'a> Host<'a> {
                 })))
             }
             Ask::Digests { rows, then, .. } => {
-                let digest = |row: &Row| {
-                    let mut intake = Intake::new();
-                    intake.update(&self.store.bytes(row)[usize::from(row.prefix)..]);
-                    (choice != 1).then(|| Arc::new(intake.finish().digest))
-                };
+                let digest = |row: &Row| (choice != 1).then(|| self.store.digest(row));
                 then.answer(Digests(rows.iter().map(digest).collect()))
             }
             Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(choice, &parts)),
@@ -423,11 +321,7 @@ impl<'a> Host<'a> {
             })),
             Ask::Expunge { uids, then, .. } => then.answer(ExpungeDone(match refused {
                 Some(refused) => Err(refused),
-                None => {
-                    let mut gone = self.store.mailbox.with_flag(Flags::DELETED);
-                    gone.retain(|uid| uids.as_ref().is_none_or(|only| only.contains(uid)));
-                    Ok(self.store.expunge(own, gone))
-                }
+                None => Ok(self.store.expunge(own, uids.as_deref())),
             })),
             Ask::OpenMessage { then, .. } => then.answer(match choice {
                 1 => SinkOpened::Full,
@@ -444,10 +338,10 @@ impl<'a> Host<'a> {
                 then.answer(AppendDone(match refused {
                     Some(refused) => Err(refused),
                     None => {
-                        let (lsn, uid) = self.store.append(own, &body, flags, &keywords);
+                        let (lsn, uid) = self.store.append(own, PREFIX, &body, flags, &keywords);
                         Ok(Appended {
                             lsn,
-                            uid_validity: 7,
+                            uid_validity: UID_VALIDITY,
                             uid,
                         })
                     }
@@ -460,7 +354,7 @@ impl<'a> Host<'a> {
                 4 => Err(Refused::Cannot("as the host says".into())),
                 5 => Err(Refused::NoSuchMailbox),
                 _ => Ok(TreeDone {
-                    lsn: Lsn(self.store.lsn),
+                    lsn: self.store.lsn(),
                     mailbox: None,
                 }),
             })),
@@ -495,10 +389,10 @@ impl<'a> Host<'a> {
         let went: Vec<Uid> = uids.iter().copied().filter(|uid| there.contains(uid)).collect();
         let from = UidRanges::from_sorted(went.iter().copied());
         if moves && !went.is_empty() {
-            self.store.expunge(9, went);
+            self.store.remove(9, went);
         }
         Transferred {
-            lsn: Lsn(self.store.lsn),
+            lsn: self.store.lsn(),
             to: MailboxKey {
                 account: KEY.account,
                 mailbox: MailboxId([3; 16]),
@@ -542,7 +436,7 @@ impl<'a> Host<'a> {
                 1 => self.session.handle(self.now, Input::Notice(Notice::Shutdown)),
                 2 => self.session.handle(self.now, Input::Notice(Notice::Shed)),
                 _ => {
-                    let (lsn, _) = self.store.append(0, MESSAGES[0], Flags::default(), &[]);
+                    let (lsn, _) = self.store.append(0, PREFIX, MESSAGES[0], Flags::default(), &[]);
                     self.session
                         .handle(self.now, Input::Notice(Notice::Changed { mailbox: KEY, lsn }));
                 }

@@ -10,6 +10,10 @@ macro_rules! planted {
     };
 }
 
+/// The mailbox of the tests' hosts, written once. (A crate of its own would be built for this file alone.)
+#[path = "../../tests/src/host/inbox.rs"]
+pub mod inbox;
+
 /// The modules with their targets.
 macro_rules! targets {
     ($($module:ident: $($name:ident),+;)*) => {

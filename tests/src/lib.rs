@@ -4,6 +4,7 @@ pub mod client;
 pub mod disk;
 #[cfg(feature = "server")]
 pub mod double;
+pub mod host;
 #[cfg(feature = "server")]
 pub mod recording;
 pub mod rng;

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::fmt::Write;
 
 use super::token::Tokens;
 use crate::time::UnixTime;
@@ -19,10 +20,14 @@ pub fn format_rfc5322(time: UnixTime) -> String {
     let weekday = DAYS[(at.days + 4).rem_euclid(7) as usize];
     let (hour, minute, second) = at.clock();
     let month = MONTHS[at.month as usize - 1];
-    format!(
-        "{weekday}, {:02} {month} {:04} {hour:02}:{minute:02}:{second:02} +0000",
-        at.day, at.year
+    let mut out = String::with_capacity("Tue, 24 Nov 2026 09:35:03 +0000".len());
+    let (day, year) = (at.day, at.year);
+    write!(
+        out,
+        "{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000"
     )
+    .expect("a string takes all");
+    out
 }
 
 /// An INTERNALDATE in UTC, without its quotes: `17-Jul-1996 02:44:25 +0000`, ` 1-Jan-1970 …`. Years are kept within 0 to 9999.

@@ -10,34 +10,24 @@ use pillarbox_core::imap::server::ask::{
     Pulled, PulledChanges, Settings, TransferDone, TreeChanged,
 };
 use pillarbox_core::machine::{Input, Machine, Output};
-use pillarbox_core::message::digest::Digest;
-use pillarbox_core::message::intake::Intake;
-use pillarbox_core::policy::access::Login;
-use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
-use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence, TlsOutcome};
-use pillarbox_core::store::mailbox::Mailbox;
-use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
+use pillarbox_core::sasl::ProofVerdict;
+use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsOutcome};
 use pillarbox_core::store::ranges::UidRanges;
-use pillarbox_core::store::request::{FlagChange, FlagHow, ListedMailbox, Refused, Selected};
+use pillarbox_core::store::request::{FlagChange, FlagHow, ListedMailbox, Refused};
 use pillarbox_core::store::tree::Transferred;
-use pillarbox_core::store::{AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, Uid};
-use pillarbox_core::time::{Now, UnixTime};
+use pillarbox_core::store::{Flags, MailboxId, MailboxName, Uid};
+use pillarbox_core::time::Now;
+use pillarbox_tests::host::inbox::{Inbox, KEY, UID_VALIDITY};
+use pillarbox_tests::host::{evidence, login as granted, scram_salt};
 
 use super::Run;
-
-const KEY: MailboxKey = MailboxKey {
-    account: AccountId([1; 16]),
-    mailbox: MailboxId([2; 16]),
-};
 
 /// A session and its mailbox, whose messages are all the same.
 pub(crate) struct Host {
     pub(crate) session: Session,
-    mailbox: Mailbox,
+    inbox: Inbox,
     names: Arc<[ListedMailbox]>,
     message: Arc<[u8]>,
-    digest: Arc<Digest>,
-    lsn: u64,
     /// What is still to come of the open run: messages, whole, and octets of the first that have come.
     run: Vec<(u64, u64)>,
     pub(crate) sent: usize,
@@ -60,18 +50,11 @@ impl Host {
             scram: true,
             message_max: 50_000_000,
         };
-        let secure = TlsEvidence {
-            version: "TLSv1.3".into(),
-            cipher: "TLS_AES_256_GCM_SHA384".into(),
-            bits: 256,
-        };
         let mut host = Host {
-            session: Session::new(Arc::new(settings), Some(secure), 9, Now::default()),
-            mailbox: Mailbox::new(MailboxName("INBOX".into()), None, 7, ModSeq(1), Lsn(1)),
+            session: Session::new(Arc::new(settings), Some(evidence()), 9, Now::default()),
+            inbox: Inbox::new(),
             names: Arc::new([]),
             message: Arc::new([]),
-            digest: Arc::new(Intake::new().finish().digest),
-            lsn: 1,
             run: Vec::new(),
             sent: 0,
             closed: false,
@@ -91,56 +74,11 @@ impl Host {
     fn filled(messages: usize, message: &[u8]) -> Host {
         let mut host = Host::new();
         host.say(b"l LOGIN fred secret\r\n");
-        let mut intake = Intake::new();
-        intake.update(message);
         host.message = message.into();
-        host.digest = Arc::new(intake.finish().digest);
-        host.append(messages);
-        host
-    }
-
-    fn append(&mut self, messages: usize) {
         for _ in 0..messages {
-            self.lsn += 1;
-            let copy = Copied {
-                mailbox: KEY,
-                uid: self.mailbox.uid_next(),
-                mod_seq: ModSeq(self.lsn),
-                email_id: EmailId([0; 16]),
-                location: Location::Pack { pack: 0, offset: 0 },
-                prefix: Arc::new([]),
-                flags: Flags::default(),
-                keywords: Vec::new(),
-                internal_date: UnixTime(0),
-                save_date: UnixTime(0),
-            };
-            let place = Place {
-                body_len: self.message.len() as u64,
-                body_crc: 0,
-                body_hash: [0; 32],
-                big: false,
-                copies: Vec::new(),
-                queued: Vec::new(),
-                changes: Vec::new(),
-            };
-            self.mailbox.append(Lsn(self.lsn), 0, &place, &copy);
+            host.inbox.append(0, b"", message, Flags::default(), &[]);
         }
-        self.mailbox.publish();
-    }
-
-    fn flag(&mut self, origin: u64, uids: impl Iterator<Item = Uid>, change: &FlagChange) -> Lsn {
-        self.lsn += 1;
-        let flag = Flag {
-            mailbox: KEY,
-            uids: UidRanges::from_sorted(uids),
-            mod_seq: ModSeq(self.lsn),
-            how: change.how,
-            flags: change.flags,
-            keywords: change.keywords.clone(),
-        };
-        self.mailbox.flag(Lsn(self.lsn), origin, &flag);
-        self.mailbox.publish();
-        Lsn(self.lsn)
+        host
     }
 
     pub(crate) fn say(&mut self, bytes: &[u8]) {
@@ -189,32 +127,23 @@ impl Host {
         let answer = match ask {
             Ask::Unwatch { .. } | Ask::DropMessage => return,
             Ask::StartTls { then } => then.answer(TlsOutcome::Failed),
-            Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
-                account: KEY.account,
-                name: login,
-            })),
-            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
-                salt: [1; 16],
-                iterations: 4096,
-                nonce: [2; 18],
-            }),
+            Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(granted(login))),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt()),
             Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(Ok(self.names.clone()))),
-            Ask::Select { take_recent, then, .. } => then.answer(Opened(Ok(Selected {
-                mailbox: KEY,
-                version: self.mailbox.published().clone(),
-                recent_from: self.mailbox.recent(take_recent),
-            }))),
+            Ask::Select { take_recent, then, .. } => then.answer(Opened(Ok(self.inbox.select(take_recent)))),
             Ask::Changes {
                 since,
                 take_recent,
                 then,
                 ..
             } => then.answer(Pulled(Ok(PulledChanges {
-                changes: self.mailbox.changes_since(since),
-                recent_from: self.mailbox.recent(take_recent),
+                changes: self.inbox.mailbox.changes_since(since),
+                recent_from: self.inbox.mailbox.recent(take_recent),
             }))),
-            Ask::Digests { rows, then, .. } => then.answer(Digests(rows.iter().map(|_| Some(self.digest.clone())).collect())),
+            Ask::Digests { rows, then, .. } => {
+                then.answer(Digests(rows.iter().map(|row| Some(self.inbox.digest(row))).collect()))
+            }
             Ask::OpenBodies { parts, then, .. } => {
                 self.run = parts.iter().rev().map(|part| (part.start, part.len)).collect();
                 then.answer(BodiesOpened::Ready)
@@ -233,31 +162,21 @@ impl Host {
                 then.answer(Matched(fits.collect()))
             }
             Ask::SetFlags { uids, change, then, .. } => then.answer(FlagsSet(Ok(FlagsSetAt {
-                lsn: self.flag(9, uids.iter().copied(), &change),
+                lsn: self.inbox.flag(9, &uids, &change),
                 modified: Vec::new(),
             }))),
-            Ask::Expunge { then, .. } => {
-                self.lsn += 1;
-                let expunge = Expunge {
-                    mailbox: KEY,
-                    uids: UidRanges::from_sorted(self.mailbox.with_flag(Flags::DELETED)),
-                    mod_seq: ModSeq(self.lsn),
-                };
-                self.mailbox.expunge(Lsn(self.lsn), 9, &expunge);
-                self.mailbox.publish();
-                then.answer(ExpungeDone(Ok(Lsn(self.lsn))))
-            }
+            Ask::Expunge { uids, then, .. } => then.answer(ExpungeDone(Ok(self.inbox.expunge(9, uids.as_deref())))),
             Ask::OpenMessage { then, .. } => then.answer(SinkOpened::Ready),
             Ask::CommitAppend { then, .. } => then.answer(AppendDone(Ok(Appended {
-                lsn: Lsn(self.lsn),
-                uid_validity: 7,
+                lsn: self.inbox.lsn(),
+                uid_validity: UID_VALIDITY,
                 uid: Uid(1),
             }))),
             Ask::ChangeTree { then, .. } => then.answer(TreeChanged(Err(Refused::Stopping))),
             Ask::Transfer { uids, then, .. } => then.answer(TransferDone(Ok(Transferred {
-                lsn: Lsn(self.lsn),
+                lsn: self.inbox.lsn(),
                 to: KEY,
-                uid_validity: 7,
+                uid_validity: UID_VALIDITY,
                 from: UidRanges::from_sorted(uids.iter().copied()),
                 first: Uid(1),
             }))),
@@ -398,9 +317,9 @@ pub(super) fn changes(n: usize) -> Run {
             flags: Flags::FLAGGED,
             keywords: Vec::new(),
         };
-        host.flag(0, [Uid(uid)].into_iter(), &change);
+        host.inbox.flag(0, &[Uid(uid)], &change);
     }
-    let lsn = Lsn(host.lsn);
+    let lsn = host.inbox.lsn();
     host.session
         .handle(Now::default(), Input::Notice(Notice::Changed { mailbox: KEY, lsn }));
     saying(host, "a NOOP\r\n", n, 10)

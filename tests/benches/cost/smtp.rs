@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use pillarbox_core::machine::{Input, Machine, Output};
-use pillarbox_core::policy::access::{AuthorVerdict, Login, RecipientVerdict, Target};
-use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::Session;
-use pillarbox_core::smtp::server::ask::{Ask, Committed, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome};
-use pillarbox_core::store::AccountId;
+use pillarbox_core::smtp::server::ask::{Peer, Settings};
 use pillarbox_core::time::Now;
+use pillarbox_tests::host::evidence;
+use pillarbox_tests::host::smtp::yes;
 
 use super::Run;
 
@@ -37,12 +36,7 @@ impl Host {
             ip: [192, 0, 2, 7].into(),
             port: 1,
         };
-        let secure = TlsEvidence {
-            version: "TLSv1.3".into(),
-            cipher: "TLS_AES_256_GCM_SHA384".into(),
-            bits: 256,
-        };
-        let session = Session::new(Arc::new(settings), peer, Some(secure), 1, [7; 16], Now::default());
+        let session = Session::new(Arc::new(settings), peer, Some(evidence()), 1, [7; 16], Now::default());
         let mut host = Host {
             session,
             sent: 0,
@@ -80,7 +74,11 @@ impl Host {
                     continue;
                 }
                 Output::Ask(ask) => {
-                    self.answer(ask);
+                    let (answer, committed) = yes(ask);
+                    self.commits += usize::from(committed.is_some());
+                    if let Some(answer) = answer {
+                        self.session.handle(Now::default(), Input::Answer(answer));
+                    }
                     continue;
                 }
                 Output::Close(_) => {
@@ -96,45 +94,6 @@ impl Host {
             self.sent += sent;
             self.session.handle(Now::default(), Input::Sent(sent));
         }
-    }
-
-    fn answer(&mut self, ask: Ask) {
-        let answer = match ask {
-            Ask::StartTls { then } => then.answer(TlsOutcome::Failed),
-            Ask::VerifyPassword { then, .. } => then.answer(PasswordVerdict::Granted(Login {
-                account: AccountId([1; 16]),
-                name: "tim@one.test".into(),
-            })),
-            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
-                salt: [1; 16],
-                iterations: 4096,
-                nonce: [2; 18],
-            }),
-            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
-            Ask::ResolveRecipient { matter, then } => {
-                let pillarbox_core::address::ForwardPath::Mailbox(address) = matter.recipient else {
-                    panic!("no postmaster here")
-                };
-                then.answer(RecipientVerdict {
-                    outcome: Ok(vec![Target::Local {
-                        account: AccountId([1; 16]),
-                        address,
-                    }]),
-                    because: Vec::new(),
-                })
-            }
-            Ask::JudgeAuthor { then, .. } => then.answer(AuthorVerdict {
-                outcome: Ok(()),
-                because: Vec::new(),
-            }),
-            Ask::OpenMessage { then, .. } => then.answer(SinkOpened::Ready),
-            Ask::CommitMessage { then, .. } => {
-                self.commits += 1;
-                then.answer(Committed::Done)
-            }
-            Ask::DropMessage => return,
-        };
-        self.session.handle(Now::default(), Input::Answer(answer));
     }
 }
 

@@ -34,7 +34,7 @@ fn allocations_of_a_fetched_item() {
 
 const MESSAGE: &[u8] = b"From: Terry Gray <gray@cac.washington.edu>\r\nSubject: minutes\r\n\r\nHello there.\r\n";
 
-const PINNED_TRANSACTION: usize = 85;
+const PINNED_TRANSACTION: usize = 51;
 /// Hundredths of an allocation.
 const PINNED_ITEMS: [(&str, usize); 5] = [
     ("FLAGS", 407),

@@ -4,7 +4,9 @@ use pillarbox_core::bytes::base64;
 use pillarbox_core::limits;
 use pillarbox_core::store::Flags;
 
-use super::support::{Client, Store, literals};
+use pillarbox_tests::host::inbox::Inbox;
+
+use super::support::{Client, literals};
 
 /// A message with one part of these octets, in base64.
 fn encoded(octets: &[u8]) -> Vec<u8> {
@@ -26,7 +28,7 @@ fn octets_come_back_whatever_they_are_and_however_many() {
         without_nul.iter().copied().cycle().take(3 * long).collect(),
         [without_nul.repeat(long / 100), vec![0]].concat(),
     ] {
-        let mut store = Store::new();
+        let mut store = Inbox::new();
         store.append(0, b"Received: x\r\n", &encoded(&octets), Flags::SEEN, &[]);
         store.append(0, b"", &encoded(b"second"), Flags::SEEN, &[]);
         let mut client = Client::new(&mut store, 7);
@@ -55,7 +57,7 @@ fn octets_come_back_whatever_they_are_and_however_many() {
 /// NULs that were appended by a literal8 come back by BINARY, and as 0x80 by BODY, of the same length.
 #[test]
 fn a_message_with_nuls_goes_in_and_out() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
     let message = b"Content-Transfer-Encoding: binary\r\nContent-Type: image/x\r\n\r\na\0\n\0b";

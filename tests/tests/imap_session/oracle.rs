@@ -1,13 +1,15 @@
 //! Every message of the test data goes in by APPEND and comes out by FETCH, byte for byte, whole and in sections.
 
-use super::support::{Client, Store, corpus, literals};
+use pillarbox_tests::host::inbox::Inbox;
+
+use super::support::{Client, corpus, literals};
 use pillarbox_core::store::{Flags, Uid};
 use pillarbox_tests::rng::Rng;
 
 #[test]
 fn what_is_appended_is_fetched() {
     let corpus: Vec<Vec<u8>> = corpus().into_iter().filter(|message| !message.is_empty()).collect();
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
     let mut random = Rng::new(1);
@@ -24,7 +26,7 @@ fn what_is_appended_is_fetched() {
         );
         assert!(reply.starts_with(&format!("* {n} EXISTS\r\n* {n} RECENT\r\n")), "{reply}");
     }
-    assert_eq!(store.messages, corpus, "what came in");
+    assert!(store.messages().eq(corpus.iter().map(Vec::as_slice)), "what came in");
 
     client.chunk = 30_011;
     let all = client.say(&mut store, b"f FETCH 1:* BODY.PEEK[]\r\n");
@@ -45,7 +47,7 @@ fn what_is_appended_is_fetched() {
 }
 
 /// HEADER ++ TEXT is the message; HEADER.FIELDS.NOT of nothing is the header; partials are its slices.
-fn sections(store: &mut Store, client: &mut Client, number: usize, message: &[u8], random: &mut Rng) {
+fn sections(store: &mut Inbox, client: &mut Client, number: usize, message: &[u8], random: &mut Rng) {
     let first = random.below(message.len() as u64 + 10) as usize;
     let count = 1 + random.below(message.len() as u64) as usize;
     let command = format!(
@@ -83,7 +85,7 @@ fn sections(store: &mut Store, client: &mut Client, number: usize, message: &[u8
 /// The trace fields that the server put in front belong to the header.
 #[test]
 fn prefix_and_body_are_one_message() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let body = b"Subject: hi\r\nFrom: a@one.test\r\n\r\nhello\r\n";
     store.append(0, b"Received: by mx.one.test\r\n", body, Flags::default(), &[]);
     let mut client = Client::new(&mut store, 7);
@@ -101,7 +103,7 @@ fn prefix_and_body_are_one_message() {
 /// S34: a reader that takes little at a time makes the server hold little.
 #[test]
 fn s34_a_slow_reader_costs_little() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let body = [b"Subject: x\r\n\r\n".as_slice(), &[b'x'; 20_000]].concat();
     for _ in 0..300 {
         store.append(0, b"", &body, Flags::default(), &[]);
@@ -124,7 +126,7 @@ fn s34_a_slow_reader_costs_little() {
 /// One message that cannot be read is left out; the others come; the reply says so.
 #[test]
 fn a_broken_message_is_left_out() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for n in 0..5 {
         let body = format!("Subject: {n}\r\n\r\nbody {n}\r\n");
         store.append(0, b"", body.as_bytes(), Flags::SEEN, &[]);
@@ -143,7 +145,7 @@ fn a_broken_message_is_left_out() {
 /// Half a literal cannot be taken back.
 #[test]
 fn a_message_that_breaks_in_its_literal_ends_the_session() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     store.append(0, b"", b"Subject: x\r\n\r\nbody\r\n", Flags::SEEN, &[]);
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
@@ -159,7 +161,7 @@ fn a_message_that_breaks_in_its_literal_ends_the_session() {
 /// RFC 2180 §4.1: a message that another session removed is served until EXPUNGE is told.
 #[test]
 fn an_expunged_message_is_served_until_told() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for n in 0..3 {
         store.append(0, b"", format!("Subject: {n}\r\n\r\nbody\r\n").as_bytes(), Flags::SEEN, &[]);
     }

@@ -4,11 +4,13 @@ use pillarbox_core::limits;
 use pillarbox_core::store::request::{FlagChange, FlagHow};
 use pillarbox_core::store::{Flags, Uid};
 
-use super::support::{Client, Store};
+use pillarbox_tests::host::inbox::Inbox;
+
+use super::support::Client;
 
 /// So many messages, `Subject: number n`; every tenth is flagged.
-fn store(many: usize) -> Store {
-    let mut store = Store::new();
+fn store(many: usize) -> Inbox {
+    let mut store = Inbox::new();
     for n in 0..many {
         let flags = if n % 10 == 0 { Flags::FLAGGED } else { Flags::default() };
         store.append(
@@ -22,19 +24,19 @@ fn store(many: usize) -> Store {
     store
 }
 
-fn client(store: &mut Store) -> Client {
+fn client(store: &mut Inbox) -> Client {
     let mut client = Client::new(store, 7);
     client.say(store, b"s SELECT INBOX\r\n");
     client.asked.clear();
     client
 }
 
-fn say(client: &mut Client, store: &mut Store, command: &str) -> String {
+fn say(client: &mut Client, store: &mut Inbox, command: &str) -> String {
     let reply = client.say(store, format!("{command}\r\n").as_bytes());
     String::from_utf8(reply).expect("ASCII")
 }
 
-fn delete(store: &mut Store, uids: &[Uid]) {
+fn delete(store: &mut Inbox, uids: &[Uid]) {
     let change = FlagChange {
         how: FlagHow::Add,
         flags: Flags::DELETED,
@@ -106,7 +108,7 @@ fn s33_great_sets_in_keys() {
 /// S34: an answer to a reader that takes little at a time is held in little.
 #[test]
 fn s34_a_long_answer_is_written_in_pieces() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for n in 0..60_000 {
         let flags = if n % 2 == 0 { Flags::FLAGGED } else { Flags::default() };
         store.append(0, b"", b"a: b\r\n\r\n", flags, &[]);

@@ -1,6 +1,8 @@
 //! Every command in every state, and the attacks that concern the session.
 
-use super::support::{Client, Store, literals};
+use pillarbox_tests::host::inbox::Inbox;
+
+use super::support::{Client, literals};
 use pillarbox_core::limits;
 use pillarbox_core::machine::Reason;
 use pillarbox_core::store::Flags;
@@ -48,7 +50,7 @@ const COMMANDS: [(&str, &str, &str); 35] = [
 fn every_command_in_every_state() {
     for (command, logged_in, selected) in COMMANDS {
         for (first, expected) in [(None, logged_in), (Some("SELECT INBOX"), selected)] {
-            let mut store = Store::new();
+            let mut store = Inbox::new();
             store.append(0, b"", b"a: b\r\n\r\n", Flags::default(), &[]);
             let mut client = Client::new(&mut store, 7);
             if let Some(first) = first {
@@ -76,7 +78,7 @@ fn an_idle_session_is_small() {
         size_of::<pillarbox_core::imap::view::View>()
     );
     assert!(size <= 1024, "{size} octets");
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for _ in 0..100 {
         store.append(0, b"", b"a: b\r\n\r\n", Flags::default(), &[]);
     }
@@ -88,7 +90,7 @@ fn an_idle_session_is_small() {
 /// S30: one budget a command, over all its literals; more is refused, and what is held stays small.
 #[test]
 fn s30_literals_have_one_budget() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let mut client = Client::new(&mut store, 7);
     let mut command = b"x LOGIN".to_vec();
     for _ in 0..100 {
@@ -110,7 +112,7 @@ fn s30_literals_have_one_budget() {
 /// S31: parentheses do not nest without end.
 #[test]
 fn s31_deep_parentheses() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
     let mut command = b"x FETCH 1 ".to_vec();
@@ -123,7 +125,7 @@ fn s31_deep_parentheses() {
 /// S32: after an error with `{n+}` the octets are no commands, and each command has one tagged reply.
 #[test]
 fn s32_octets_behind_an_error_are_no_commands() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for cut in 1..60 {
         let mut client = Client::new(&mut store, 7);
         let dialogue = b"x FROBNICATE {11+}\r\nz LOGOUT\r\n.\r\ny NOOP\r\nw FETCH {3}\r\nv NOOP\r\n";
@@ -141,7 +143,7 @@ fn s32_octets_behind_an_error_are_no_commands() {
 /// S33: sets are never expanded; their cost is their ranges and hits.
 #[test]
 fn s33_great_sets() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for _ in 0..50 {
         store.append(0, b"", b"a: b\r\n\r\n", Flags::SEEN, &[]);
     }
@@ -161,7 +163,7 @@ fn s33_great_sets() {
 /// S34: an item named again is answered once.
 #[test]
 fn s34_items_are_not_multiplied() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     store.append(0, b"", b"a: b\r\n\r\nhello", Flags::SEEN, &[]);
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");
@@ -179,7 +181,7 @@ fn s35_s36_bombs_are_answered() {
     }
     let wide = [b"To: ".as_slice(), &b"a@one.test, ".repeat(50_000), b"\r\n\r\n"].concat();
     let answer = std::thread::Builder::new().stack_size(256 * 1024).spawn(move || {
-        let mut store = Store::new();
+        let mut store = Inbox::new();
         store.append(0, b"", &deep, Flags::SEEN, &[]);
         store.append(0, b"", &wide, Flags::SEEN, &[]);
         let mut client = Client::new(&mut store, 7);
@@ -197,7 +199,7 @@ fn s35_s36_bombs_are_answered() {
 /// S64: garbage ends the session soon.
 #[test]
 fn s64_garbage_ends_the_session() {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     // It has logged in: a stranger is let go sooner (script `s64_three_errors`).
     for garbage in [
         b"\x16\x03\x01\x02\r\n\r\n".repeat(10),
@@ -221,7 +223,7 @@ fn a_long_header_is_filtered_in_two_passes() {
     }
     assert!(header.len() as u64 > limits::FILTERED);
     let body = [&header[..], b"\r\nhello\r\n"].concat();
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     store.append(0, b"", &body, Flags::SEEN, &[]);
     let mut client = Client::new(&mut store, 7);
     client.say(&mut store, b"s SELECT INBOX\r\n");

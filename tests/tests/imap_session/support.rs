@@ -10,127 +10,12 @@ use pillarbox_core::imap::server::ask::{
     Notice, Opened, Pulled, PulledChanges, Settings, TransferDone, TreeChanged, Value,
 };
 use pillarbox_core::machine::{Answer, BodyError, Close, Input, Machine, Output};
-use pillarbox_core::message::intake::Intake;
-use pillarbox_core::policy::access::Login;
-use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
-use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence};
-use pillarbox_core::store::mailbox::Mailbox;
-use pillarbox_core::store::operation::{Copied, Expunge, Flag, Place};
-use pillarbox_core::store::ranges::UidRanges;
-use pillarbox_core::store::request::{FlagChange, Refused, Selected};
-use pillarbox_core::store::version::Row;
-use pillarbox_core::store::{AccountId, EmailId, Flags, Location, Lsn, MailboxId, MailboxKey, MailboxName, ModSeq, Uid};
+use pillarbox_core::sasl::ProofVerdict;
+use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened};
+use pillarbox_core::store::request::Refused;
 use pillarbox_core::time::{Instant, Now, UnixTime};
-
-pub(crate) const KEY: MailboxKey = MailboxKey {
-    account: AccountId([1; 16]),
-    mailbox: MailboxId([2; 16]),
-};
-
-/// One mailbox, INBOX, and the bytes of its messages: they stay after an expunge.
-pub(crate) struct Store {
-    pub(crate) mailbox: Mailbox,
-    pub(crate) messages: Vec<Vec<u8>>,
-    /// Messages that cannot be read.
-    pub(crate) broken: Vec<Uid>,
-    lsn: u64,
-}
-
-impl Store {
-    pub(crate) fn new() -> Store {
-        Store {
-            mailbox: Mailbox::new(MailboxName("INBOX".into()), None, 7, ModSeq(1), Lsn(1)),
-            messages: Vec::new(),
-            broken: Vec::new(),
-            lsn: 1,
-        }
-    }
-
-    fn next(&mut self) -> Lsn {
-        self.lsn += 1;
-        Lsn(self.lsn)
-    }
-
-    pub(crate) fn append(
-        &mut self,
-        origin: u64,
-        prefix: &[u8],
-        body: &[u8],
-        flags: Flags,
-        keywords: &[Arc<str>],
-    ) -> (Lsn, Uid) {
-        let lsn = self.next();
-        let mut intake = Intake::new();
-        intake.update(body);
-        let taken = intake.finish();
-        let uid = self.mailbox.uid_next();
-        let copy = Copied {
-            mailbox: KEY,
-            uid,
-            mod_seq: ModSeq(lsn.0),
-            email_id: EmailId([0; 16]),
-            location: Location::Pack {
-                pack: 0,
-                offset: self.messages.len() as u64,
-            },
-            prefix: prefix.into(),
-            flags,
-            keywords: keywords.to_vec(),
-            internal_date: UnixTime(0),
-            save_date: UnixTime(0),
-        };
-        let place = Place {
-            body_len: taken.size,
-            body_crc: taken.crc,
-            body_hash: taken.hash,
-            big: false,
-            copies: Vec::new(),
-            queued: vec![],
-            changes: vec![],
-        };
-        self.messages.push([prefix, body].concat());
-        self.mailbox.append(lsn, origin, &place, &copy);
-        self.mailbox.publish();
-        (lsn, uid)
-    }
-
-    pub(crate) fn flag(&mut self, origin: u64, uids: &[Uid], change: &FlagChange) -> Lsn {
-        let lsn = self.next();
-        let flag = Flag {
-            mailbox: KEY,
-            uids: UidRanges::from_sorted(uids.iter().copied()),
-            mod_seq: ModSeq(lsn.0),
-            how: change.how,
-            flags: change.flags,
-            keywords: change.keywords.clone(),
-        };
-        self.mailbox.flag(lsn, origin, &flag);
-        self.mailbox.publish();
-        lsn
-    }
-
-    /// Removes those of these (or of all) that have `\Deleted`.
-    pub(crate) fn expunge(&mut self, origin: u64, only: Option<&[Uid]>) -> Lsn {
-        let mut gone = self.mailbox.with_flag(Flags::DELETED);
-        gone.retain(|uid| only.is_none_or(|only| only.contains(uid)));
-        let lsn = self.next();
-        let expunge = Expunge {
-            mailbox: KEY,
-            uids: UidRanges::from_sorted(gone),
-            mod_seq: ModSeq(lsn.0),
-        };
-        self.mailbox.expunge(lsn, origin, &expunge);
-        self.mailbox.publish();
-        lsn
-    }
-
-    pub(crate) fn bytes(&self, row: &Row) -> &[u8] {
-        let Location::Pack { offset, .. } = row.location else {
-            panic!("all messages lie in a pack")
-        };
-        &self.messages[offset as usize]
-    }
-}
+use pillarbox_tests::host::inbox::{Inbox, KEY, UID_VALIDITY};
+use pillarbox_tests::host::{evidence, login as granted, scram_salt};
 
 /// A session and what its driver holds.
 pub(crate) struct Client {
@@ -157,7 +42,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that has logged in.
-    pub(crate) fn new(store: &mut Store, number: u64) -> Client {
+    pub(crate) fn new(store: &mut Inbox, number: u64) -> Client {
         let settings = Settings {
             hostname: "mx.one.test".into(),
             starttls: false,
@@ -169,13 +54,8 @@ impl Client {
             instant: Instant(0),
             unix: UnixTime(0),
         };
-        let tls = TlsEvidence {
-            version: "TLSv1.3".into(),
-            cipher: "TLS_AES_256_GCM_SHA384".into(),
-            bits: 256,
-        };
         let mut client = Client {
-            session: Session::new(Arc::new(settings), Some(tls), number, now),
+            session: Session::new(Arc::new(settings), Some(evidence()), number, now),
             number,
             now,
             got: Vec::new(),
@@ -196,26 +76,26 @@ impl Client {
     }
 
     /// Sends bytes; runs until nothing moves any more. What came back.
-    pub(crate) fn say(&mut self, store: &mut Store, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn say(&mut self, store: &mut Inbox, bytes: &[u8]) -> Vec<u8> {
         self.inbound.extend(bytes);
         self.run(store);
         std::mem::take(&mut self.got)
     }
 
     /// Tells the session of the store's newest record.
-    pub(crate) fn notice(&mut self, store: &mut Store) {
+    pub(crate) fn notice(&mut self, store: &mut Inbox) {
         let lsn = store.mailbox.published().lsn;
         self.session
             .handle(self.now, Input::Notice(Notice::Changed { mailbox: KEY, lsn }));
         self.run(store);
     }
 
-    pub(crate) fn run(&mut self, store: &mut Store) {
+    pub(crate) fn run(&mut self, store: &mut Inbox) {
         while self.closed.is_none() && self.once(store) {}
     }
 
     /// Polls to rest, then feeds one input; `false`: there is none.
-    fn once(&mut self, store: &mut Store) -> bool {
+    fn once(&mut self, store: &mut Inbox) -> bool {
         let (sent, read, body) = loop {
             match self.session.poll() {
                 Output::Ask(ask) => self.perform(store, ask),
@@ -258,30 +138,19 @@ impl Client {
         true
     }
 
-    fn perform(&mut self, store: &mut Store, ask: Ask) {
+    fn perform(&mut self, store: &mut Inbox, ask: Ask) {
         self.asked
             .push(<Session as pillarbox_core::script::ScriptForm>::ask_line(&ask));
         let answer = match ask {
             Ask::StartTls { .. } => panic!("no STARTTLS here"),
-            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
-                salt: [1; 16],
-                iterations: 4096,
-                nonce: [2; 18],
-            }),
+            Ask::ScramSalt { then, .. } => then.answer(scram_salt()),
             Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
-            Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(Login {
-                account: KEY.account,
-                name: login,
-            })),
+            Ask::VerifyPassword { then, login, .. } => then.answer(PasswordVerdict::Granted(granted(login))),
             Ask::Mailboxes { then, .. } => then.answer(MailboxList(Ok(Arc::new([])))),
             Ask::Select {
                 name, take_recent, then, ..
             } => then.answer(Opened(if &*name.0 == "INBOX" {
-                Ok(Selected {
-                    mailbox: KEY,
-                    version: store.mailbox.published().clone(),
-                    recent_from: store.mailbox.recent(take_recent),
-                })
+                Ok(store.select(take_recent))
             } else {
                 Err(Refused::NoSuchMailbox)
             })),
@@ -295,14 +164,7 @@ impl Client {
                 changes: store.mailbox.changes_since(since),
                 recent_from: store.mailbox.recent(take_recent),
             }))),
-            Ask::Digests { rows, then, .. } => {
-                let digest = |row: &Row| {
-                    let mut intake = Intake::new();
-                    intake.update(&store.bytes(row)[usize::from(row.prefix)..]);
-                    Some(Arc::new(intake.finish().digest))
-                };
-                then.answer(Digests(rows.iter().map(digest).collect()))
-            }
+            Ask::Digests { rows, then, .. } => then.answer(Digests(rows.iter().map(|row| Some(store.digest(row))).collect())),
             Ask::OpenBodies { parts, then, .. } => then.answer(self.open_run(store, &parts)),
             Ask::Match {
                 program,
@@ -343,7 +205,7 @@ impl Client {
                 let (lsn, uid) = store.append(self.number, b"", &body, flags, &keywords);
                 then.answer(AppendDone(Ok(Appended {
                     lsn,
-                    uid_validity: 7,
+                    uid_validity: UID_VALIDITY,
                     uid,
                 })))
             }
@@ -351,7 +213,7 @@ impl Client {
         self.answers.push_back(answer);
     }
 
-    fn open_run(&mut self, store: &Store, parts: &[BodyRange]) -> BodiesOpened {
+    fn open_run(&mut self, store: &Inbox, parts: &[BodyRange]) -> BodiesOpened {
         assert!(self.run.is_empty() || self.run_breaks, "one run at a time");
         assert!(!parts.is_empty() && parts.len() <= pillarbox_core::limits::RUN_PARTS);
         let octets: u64 = parts.iter().map(|part| part.len).sum();

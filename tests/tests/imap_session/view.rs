@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::support::{Client, Store};
+use pillarbox_tests::host::inbox::Inbox;
+
+use super::support::Client;
 use pillarbox_core::store::request::{FlagChange, FlagHow};
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{Flags, Uid};
@@ -120,7 +122,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// The bounded ring of changes is made to forget: the session then compares versions.
-fn forget(store: &mut Store) {
+fn forget(store: &mut Inbox) {
     let flags = FlagChange {
         how: FlagHow::Add,
         flags: Flags::default(),
@@ -132,7 +134,7 @@ fn forget(store: &mut Store) {
 }
 
 struct World {
-    store: Store,
+    store: Inbox,
     client: Client,
     model: Model,
     idling: bool,
@@ -293,7 +295,7 @@ impl World {
 }
 
 fn play(events: &[Event], compare: bool) {
-    let mut store = Store::new();
+    let mut store = Inbox::new();
     for _ in 0..6 {
         store.append(0, b"", b"Subject: x\r\n\r\nhello\r\n", Flags::default(), &[]);
     }

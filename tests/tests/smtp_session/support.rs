@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use pillarbox_core::address::Mailbox;
 use pillarbox_core::machine::{Input, Machine, Output, Reason};
-use pillarbox_core::policy::access::{AuthorVerdict, Login, RecipientVerdict, Target};
 use pillarbox_core::record::Record;
-use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::Session;
-use pillarbox_core::smtp::server::ask::{
-    Ask, Committed, Incoming, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome,
-};
-use pillarbox_core::store::AccountId;
+use pillarbox_core::smtp::server::ask::{Ask, Incoming, Peer, Settings};
 use pillarbox_core::time::{Instant, Now, UnixTime};
+use pillarbox_tests::host::evidence;
+use pillarbox_tests::host::smtp::yes;
 
 /// A host that answers at once, and says yes.
 pub(crate) struct Host {
@@ -31,14 +27,6 @@ pub(crate) fn now() -> Now {
     Now {
         instant: Instant(0),
         unix: UnixTime(1_795_510_800_000),
-    }
-}
-
-pub(crate) fn evidence() -> TlsEvidence {
-    TlsEvidence {
-        version: "TLSv1.3".into(),
-        cipher: "TLS_AES_256_GCM_SHA384".into(),
-        bits: 256,
     }
 }
 
@@ -106,40 +94,10 @@ impl Host {
         let record = ask.to_record();
         let again = Ask::from_record(&record).expect("an ask that was recorded");
         assert_eq!(again.to_record(), record);
-        let answer = match ask {
-            Ask::StartTls { then } => {
-                self.handshakes += 1;
-                then.answer(TlsOutcome::Secure(evidence()))
-            }
-            Ask::VerifyPassword { then, .. } => then.answer(PasswordVerdict::Granted(Login {
-                account: AccountId([1; 16]),
-                name: "tim@one.test".into(),
-            })),
-            Ask::ScramSalt { then, .. } => then.answer(ScramSalt {
-                salt: [1; 16],
-                iterations: 4096,
-                nonce: [2; 18],
-            }),
-            Ask::ScramProof { then, .. } => then.answer(ProofVerdict::Denied),
-            Ask::ResolveRecipient { matter, then } => then.answer(RecipientVerdict {
-                outcome: Ok(vec![if matter.recipient.to_string().contains("other") {
-                    remote()
-                } else {
-                    target()
-                }]),
-                because: Vec::new(),
-            }),
-            Ask::JudgeAuthor { then, .. } => then.answer(AuthorVerdict {
-                outcome: Ok(()),
-                because: Vec::new(),
-            }),
-            Ask::OpenMessage { then, .. } => then.answer(SinkOpened::Ready),
-            Ask::CommitMessage { message, then } => {
-                self.commits.push(message);
-                then.answer(Committed::Done)
-            }
-            Ask::DropMessage => return,
-        };
+        self.handshakes += usize::from(matches!(ask, Ask::StartTls { .. }));
+        let (answer, committed) = yes(ask);
+        self.commits.extend(committed);
+        let Some(answer) = answer else { return };
         self.session.handle(now(), Input::Answer(answer));
     }
 
@@ -155,19 +113,6 @@ impl Host {
 
     pub(crate) fn all(&mut self, lines: &[&str]) -> String {
         lines.iter().map(|line| self.say(format!("{line}\r\n").as_bytes())).collect()
-    }
-}
-
-pub(crate) fn target() -> Target {
-    Target::Local {
-        account: AccountId([1; 16]),
-        address: Mailbox::parse("bob@one.test", false).expect("an address"),
-    }
-}
-
-pub(crate) fn remote() -> Target {
-    Target::Remote {
-        address: Mailbox::parse("x@other.test", false).expect("an address"),
     }
 }
 

@@ -6,9 +6,11 @@ use pillarbox_core::record::Record;
 use pillarbox_core::sasl::{Proof, ProofVerdict, ScramSalt};
 use pillarbox_core::smtp::server::ask::{Committed, Notice, PasswordVerdict, SinkOpened, TlsOutcome, Value};
 use pillarbox_core::store::AccountId;
+use pillarbox_tests::host::evidence;
+use pillarbox_tests::host::smtp::{local, remote};
 use proptest::prelude::*;
 
-use super::support::{ENVELOPE, Host, LOGIN, evidence, remote, target};
+use super::support::{ENVELOPE, Host, LOGIN};
 
 /// RFC 5321 §4.4, RFC 3848: the trace fields, whole, in their order; `for` only with a single recipient.
 #[test]
@@ -164,7 +166,7 @@ fn values_are_recorded() {
             signature: Proof([0; 32]), // any other one is recorded as this
         }),
         Value::Recipient(RecipientVerdict {
-            outcome: Ok(vec![target(), remote()]),
+            outcome: Ok(vec![local(), remote()]),
             because: Vec::new(),
         }),
         Value::Recipient(RecipientVerdict {

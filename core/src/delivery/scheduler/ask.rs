@@ -95,19 +95,15 @@ pub enum Committed {
     Refused,
 }
 
-/// The sum of all answers.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value {
-    /// To `Route`.
-    Routed(Routed),
-    /// To `Commit`.
-    Committed(Committed),
-}
-
 crate::answers! {
-    Value;
-    Routed(Routed),
-    Committed(Committed),
+    /// The sum of all answers.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Value {
+        /// To `Route`.
+        Routed(Routed),
+        /// To `Commit`.
+        Committed(Committed),
+    }
 }
 
 /// What the host says unasked.

@@ -317,61 +317,43 @@ pub struct TreeChanged(pub Result<TreeDone, Refused>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferDone(pub Result<Transferred, Refused>);
 
-/// The sum of all answers.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value {
-    /// To `StartTls`.
-    Tls(TlsOutcome),
-    /// To `VerifyPassword`.
-    Password(PasswordVerdict),
-    /// To `ScramSalt`.
-    Salt(ScramSalt),
-    /// To `ScramProof`.
-    Proof(ProofVerdict),
-    /// To `Mailboxes`.
-    Mailboxes(MailboxList),
-    /// To `Select`.
-    Opened(Opened),
-    /// To `Changes`.
-    Pulled(Pulled),
-    /// To `Digests`.
-    Digests(Digests),
-    /// To `OpenBodies`.
-    Bodies(BodiesOpened),
-    /// To `Match`.
-    Matched(Matched),
-    /// To `SetFlags`.
-    Flags(FlagsSet),
-    /// To `Expunge`.
-    Expunged(ExpungeDone),
-    /// To `OpenMessage`.
-    Sink(SinkOpened),
-    /// To `CommitAppend`.
-    Appended(AppendDone),
-    /// To `ChangeTree`.
-    Tree(TreeChanged),
-    /// To `Transfer`.
-    Transferred(TransferDone),
-}
-
 crate::answers! {
-    Value;
-    Tls(TlsOutcome),
-    Password(PasswordVerdict),
-    Salt(ScramSalt),
-    Proof(ProofVerdict),
-    Mailboxes(MailboxList),
-    Opened(Opened),
-    Pulled(Pulled),
-    Digests(Digests),
-    Bodies(BodiesOpened),
-    Matched(Matched),
-    Flags(FlagsSet),
-    Expunged(ExpungeDone),
-    Sink(SinkOpened),
-    Appended(AppendDone),
-    Tree(TreeChanged),
-    Transferred(TransferDone),
+    /// The sum of all answers.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Value {
+        /// To `StartTls`.
+        Tls(TlsOutcome),
+        /// To `VerifyPassword`.
+        Password(PasswordVerdict),
+        /// To `ScramSalt`.
+        Salt(ScramSalt),
+        /// To `ScramProof`.
+        Proof(ProofVerdict),
+        /// To `Mailboxes`.
+        Mailboxes(MailboxList),
+        /// To `Select`.
+        Opened(Opened),
+        /// To `Changes`.
+        Pulled(Pulled),
+        /// To `Digests`.
+        Digests(Digests),
+        /// To `OpenBodies`.
+        Bodies(BodiesOpened),
+        /// To `Match`.
+        Matched(Matched),
+        /// To `SetFlags`.
+        Flags(FlagsSet),
+        /// To `Expunge`.
+        Expunged(ExpungeDone),
+        /// To `OpenMessage`.
+        Sink(SinkOpened),
+        /// To `CommitAppend`.
+        Appended(AppendDone),
+        /// To `ChangeTree`.
+        Tree(TreeChanged),
+        /// To `Transfer`.
+        Transferred(TransferDone),
+    }
 }
 
 /// One listener's settings for its sessions.

@@ -125,25 +125,19 @@ pub enum BodyOpened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported;
 
-/// The sum of all answers.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value {
-    /// To `StartTls`.
-    Tls(TlsOutcome),
-    /// To `NextTransaction`.
-    Next(Next),
-    /// To `OpenBody`.
-    Body(BodyOpened),
-    /// To `Report`.
-    Reported(Reported),
-}
-
 crate::answers! {
-    Value;
-    Tls(TlsOutcome),
-    Next(Next),
-    Body(BodyOpened),
-    Reported(Reported),
+    /// The sum of all answers.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Value {
+        /// To `StartTls`.
+        Tls(TlsOutcome),
+        /// To `NextTransaction`.
+        Next(Next),
+        /// To `OpenBody`.
+        Body(BodyOpened),
+        /// To `Report`.
+        Reported(Reported),
+    }
 }
 
 /// What the host says unasked.

@@ -119,37 +119,27 @@ pub struct LocalDelivery {
     pub prefix: Vec<u8>,
 }
 
-/// The sum of all answers.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value {
-    /// To `StartTls`.
-    Tls(TlsOutcome),
-    /// To `VerifyPassword`.
-    Password(PasswordVerdict),
-    /// To `ScramSalt`.
-    Salt(ScramSalt),
-    /// To `ScramProof`.
-    Proof(ProofVerdict),
-    /// To `ResolveRecipient`.
-    Recipient(RecipientVerdict),
-    /// To `JudgeAuthor`.
-    Author(AuthorVerdict),
-    /// To `OpenMessage`.
-    Sink(SinkOpened),
-    /// To `CommitMessage`.
-    Committed(Committed),
-}
-
 crate::answers! {
-    Value;
-    Tls(TlsOutcome),
-    Password(PasswordVerdict),
-    Salt(ScramSalt),
-    Proof(ProofVerdict),
-    Recipient(RecipientVerdict),
-    Author(AuthorVerdict),
-    Sink(SinkOpened),
-    Committed(Committed),
+    /// The sum of all answers.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Value {
+        /// To `StartTls`.
+        Tls(TlsOutcome),
+        /// To `VerifyPassword`.
+        Password(PasswordVerdict),
+        /// To `ScramSalt`.
+        Salt(ScramSalt),
+        /// To `ScramProof`.
+        Proof(ProofVerdict),
+        /// To `ResolveRecipient`.
+        Recipient(RecipientVerdict),
+        /// To `JudgeAuthor`.
+        Author(AuthorVerdict),
+        /// To `OpenMessage`.
+        Sink(SinkOpened),
+        /// To `CommitMessage`.
+        Committed(Committed),
+    }
 }
 
 /// What the host says unasked.

@@ -93,7 +93,7 @@ impl Session {
                 if self.talks_early() {
                     return;
                 }
-                self.reply(Reply::bare(334, alloc::vec![base64::encode(&challenge)]));
+                self.reply(Reply::bare(334, base64::encode(&challenge)));
                 self.wait_for_command();
                 self.state = State::Sasl;
             }
@@ -173,7 +173,7 @@ impl Session {
         }
     }
 
-    fn exchange_ends(&mut self, code: u16, status: [u16; 3], text: &str) {
+    fn exchange_ends(&mut self, code: u16, status: [u16; 3], text: &'static str) {
         self.exchange = None;
         self.refuse(code, status, text);
     }

@@ -3,10 +3,11 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use super::ask::{Ask, Committed, Incoming, LocalDelivery};
 use super::{Pending, Session, State};
-use crate::address::ReversePath;
+use crate::address::{ForwardPath, ReversePath};
 use crate::limits;
 use crate::machine::Deadline;
 use crate::message::date::format_rfc5322;
@@ -18,8 +19,8 @@ impl Session {
         let envelope = self.envelope.take().expect("a message has an envelope");
         let id = self.new_id();
         // With several recipients, `for` would tell each of the others (RFC 5321 §7.6).
-        let single = envelope.first.filter(|_| envelope.accepted == 1).map(|path| path.to_string());
-        let received = self.received_field(&id, single.as_deref(), envelope.wishes.utf8);
+        let single = envelope.first.filter(|_| envelope.accepted == 1);
+        let received = self.received_field(&id, single.as_ref(), envelope.wishes.utf8);
         let (mut local, mut remote) = (Vec::new(), Vec::new());
         for (account, recipient) in envelope.copies {
             let Some(account) = account else {
@@ -36,10 +37,9 @@ impl Session {
                     text,
                 });
             }
-            let prefix = format!(
-                "Return-Path: {}\r\nDelivered-To: {address}\r\n{received}",
-                envelope.reverse_path
-            );
+            let mut prefix = String::with_capacity(received.len() + address.len() + 80);
+            write!(prefix, "Return-Path: {}\r\nDelivered-To: ", envelope.reverse_path).expect("a string takes all");
+            prefix.extend([&address, "\r\n", &received]);
             local.push(LocalDelivery {
                 account,
                 recipient,
@@ -83,38 +83,34 @@ impl Session {
         }
         self.wait_for_command();
         match committed {
-            Committed::Done => self.refuse(250, [2, 0, 0], &format!("OK, queued as {id}")),
+            Committed::Done => self.refuse(250, [2, 0, 0], format!("OK, queued as {id}")),
             Committed::Full => self.refuse(452, [4, 3, 1], "the disk is nearly full, try again later"),
             Committed::Failed => self.refuse(451, [4, 3, 0], "the message could not be stored, try again later"),
         }
     }
 
     /// The trace field (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3), with its CRLF; folded lines, each short.
-    fn received_field(&self, id: &str, recipient: Option<&str>, utf8: bool) -> String {
+    fn received_field(&self, id: &str, recipient: Option<&ForwardPath>, utf8: bool) -> String {
         let (extended, name) = self
             .hello
             .as_ref()
             .map_or((false, "unknown"), |hello| (hello.extended, hello.name.as_str()));
-        let name: String = name
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || "-_.:[]".contains(c) {
-                    c
-                } else {
-                    '?'
-                }
-            })
-            .collect();
-        let ip = match self.peer.ip {
-            core::net::IpAddr::V4(ip) => format!("[{ip}]"),
-            core::net::IpAddr::V6(ip) => format!("[IPv6:{ip}]"),
+        let mut out = String::with_capacity(320);
+        out.push_str("Received: from ");
+        out.extend(name.chars().map(|c| match c {
+            '-' | '_' | '.' | ':' | '[' | ']' => c,
+            c if c.is_ascii_alphanumeric() => c,
+            _ => '?',
+        }));
+        let written = match self.peer.ip {
+            core::net::IpAddr::V4(ip) => write!(out, " ([{ip}])"),
+            core::net::IpAddr::V6(ip) => write!(out, " ([IPv6:{ip}])"),
         };
-        let tls = self.tls.as_ref().map_or(String::new(), |tls| {
-            format!(
-                "\r\n (using {} with cipher {} ({}/{} bits))",
-                tls.version, tls.cipher, tls.bits, tls.bits
-            )
-        });
+        written.expect("a string takes all");
+        if let Some(tls) = &self.tls {
+            let (version, cipher, bits) = (&tls.version, &tls.cipher, tls.bits);
+            write!(out, "\r\n (using {version} with cipher {cipher} ({bits}/{bits} bits))").expect("a string takes all");
+        }
         let protocol = match (extended, utf8) {
             (_, true) => "UTF8SMTP",
             (true, false) => "ESMTP",
@@ -123,11 +119,12 @@ impl Session {
         let mark = |is: bool, mark| if is && extended { mark } else { "" };
         let (tls_mark, login_mark) = (mark(self.tls.is_some(), "S"), mark(self.login.is_some(), "A"));
         let by = &self.settings.hostname;
-        let recipient = recipient.map_or(String::new(), |recipient| format!("\r\n for {recipient}"));
-        let date = format_rfc5322(self.now.unix);
-        format!(
-            "Received: from {name} ({ip}){tls}\r\n by {by} (Pillarbox) with {protocol}{tls_mark}{login_mark} id {id}{recipient};\r\n {date}\r\n"
-        )
+        write!(out, "\r\n by {by} (Pillarbox) with {protocol}{tls_mark}{login_mark} id {id}").expect("a string takes all");
+        if let Some(recipient) = recipient {
+            write!(out, "\r\n for {recipient}").expect("a string takes all");
+        }
+        write!(out, ";\r\n {}\r\n", format_rfc5322(self.now.unix)).expect("a string takes all");
+        out
     }
 
     /// Never the same twice.

@@ -228,7 +228,7 @@ impl Session {
                 if self.talks_early() {
                     return;
                 }
-                self.reply(Reply::bare(354, alloc::vec!["go ahead, end with a dot alone".into()]));
+                self.reply(Reply::bare(354, "go ahead, end with a dot alone"));
                 Framing::Dot(DotDecoder::new())
             }
         };
@@ -392,7 +392,7 @@ impl Session {
             if message.framing.goes_on() {
                 let text = format!("{} octets so far", message.size);
                 self.wait_for_command();
-                return self.refuse(250, [2, 0, 0], &text);
+                return self.refuse(250, [2, 0, 0], text);
             }
             if let Header::Held { block, .. } = &mut message.header {
                 // A header without an empty line: the message has no body.

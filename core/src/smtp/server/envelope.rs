@@ -61,7 +61,7 @@ impl Session {
         }
         if parameters.size > self.settings.message_max {
             let text = alloc::format!("the message is larger than {} octets", self.settings.message_max);
-            return self.refuse(552, [5, 3, 4], &text);
+            return self.refuse(552, [5, 3, 4], text);
         }
         self.envelope = Some(Envelope {
             reverse_path: path,
@@ -83,7 +83,7 @@ impl Session {
     }
 
     fn not_offered(&mut self, parameter: &str) {
-        self.refuse(555, [5, 5, 4], &alloc::format!("parameter {parameter} was not offered"));
+        self.refuse(555, [5, 5, 4], alloc::format!("parameter {parameter} was not offered"));
     }
 
     pub(super) fn rcpt(&mut self, path: ForwardPath, parameters: RcptParameters) {

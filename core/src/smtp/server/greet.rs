@@ -13,7 +13,7 @@ impl Session {
     pub(super) fn greet(&mut self) {
         let name = &self.settings.hostname;
         let greeting = format!("{name} ESMTP Pillarbox");
-        self.reply(Reply::bare(220, alloc::vec![greeting]));
+        self.reply(Reply::bare(220, greeting));
     }
 
     pub(super) fn hello(&mut self, extended: bool, name: String) {
@@ -26,7 +26,7 @@ impl Session {
         if extended {
             lines.extend(extension::offered(self.situation()).iter().map(ToString::to_string));
         }
-        self.reply(Reply::bare(250, lines));
+        self.reply(Reply::bare_lines(250, lines));
     }
 
     fn situation(&self) -> Situation {

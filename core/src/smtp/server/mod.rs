@@ -25,6 +25,7 @@ mod record;
 pub(crate) mod script;
 pub mod trace;
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -201,7 +202,19 @@ impl Session {
     // --- replies ------------------------------------------------------------------------------------------------------
 
     fn reply(&mut self, reply: Reply) {
-        self.replies.push_back(Some(reply));
+        match self.replies.is_empty() {
+            true => self.write(&reply),
+            false => self.replies.push_back(Some(reply)),
+        }
+    }
+
+    /// Behind what is offered to the peer already.
+    fn write(&mut self, reply: &Reply) {
+        if self.send.is_empty() {
+            self.offered = Some(self.now.instant);
+        }
+        reply.encode(&mut self.send);
+        self.replied += 1;
     }
 
     /// Keeps a place for a reply that is not known yet.
@@ -217,13 +230,9 @@ impl Session {
 
     /// Moves replies that are known, in order, to what is offered.
     fn flush(&mut self) {
-        while let Some(Some(reply)) = self.replies.front() {
-            if self.send.is_empty() {
-                self.offered = Some(self.now.instant);
-            }
-            reply.encode(&mut self.send);
-            self.replies.pop_front();
-            self.replied += 1;
+        while let Some(Some(_)) = self.replies.front() {
+            let reply = self.replies.pop_front().flatten().expect("it was there just now");
+            self.write(&reply);
         }
         if self.replies.is_empty() {
             self.replies = VecDeque::new(); // an idle session owns no buffer
@@ -235,12 +244,12 @@ impl Session {
         self.slots.open() < limits::SMTP_ASKS && self.send.len() - self.sent < limits::SMTP_BACKLOG
     }
 
-    fn refuse(&mut self, code: u16, status: [u16; 3], text: &str) {
+    fn refuse(&mut self, code: u16, status: [u16; 3], text: impl Into<Cow<'static, str>>) {
         self.reply(Reply::new(code, status, text));
     }
 
     /// A protocol error: counted; too many end the session.
-    fn protocol_error(&mut self, code: u16, status: [u16; 3], text: &str) {
+    fn protocol_error(&mut self, code: u16, status: [u16; 3], text: impl Into<Cow<'static, str>>) {
         self.errors += 1;
         self.errors_in_a_row += 1;
         self.refuse(code, status, text);
@@ -448,11 +457,11 @@ impl Session {
             Err(Syntax::Address(error)) => {
                 let text = alloc::format!("{error}");
                 // A bad address is the sender's, not a sign of a foreign protocol: it counts, but does not add up to a close.
-                self.refuse(501, [5, 1, 3], &text);
+                self.refuse(501, [5, 1, 3], text);
             }
             Err(Syntax::Parameter(name)) => {
                 let text = alloc::format!("parameter {name} was not offered");
-                self.refuse(555, [5, 5, 4], &text);
+                self.refuse(555, [5, 5, 4], text);
             }
         }
     }
@@ -475,7 +484,7 @@ impl Session {
                 self.close(Reason::Quit);
             }
             Command::Vrfy => self.refuse(252, [2, 1, 5], "send the mail, and it will be tried"),
-            Command::Help => self.reply(Reply::bare(214, alloc::vec!["2.0.0 see RFC 5321".into()])),
+            Command::Help => self.reply(Reply::bare(214, "2.0.0 see RFC 5321")),
             Command::StartTls => self.start_tls(),
             Command::Auth { mechanism, initial } => self.auth(&mechanism, initial),
         }

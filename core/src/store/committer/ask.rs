@@ -104,16 +104,13 @@ pub struct Recovered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskReply(pub DiskDone);
 
-/// The sum of all answers.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Value {
-    /// To `Disk`.
-    Disk(DiskReply),
-}
-
 crate::answers! {
-    Value;
-    Disk(DiskReply),
+    /// The sum of all answers.
+    #[derive(Debug, PartialEq, Eq)]
+    pub enum Value {
+        /// To `Disk`.
+        Disk(DiskReply),
+    }
 }
 
 /// What the host says unasked.
