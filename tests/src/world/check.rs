@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use pillarbox::env::Env;
+use pillarbox_core::delivery::scheduler::ask::Operation;
 use pillarbox_core::limits;
 use pillarbox_core::store::queue::RowState;
 use pillarbox_core::store::request::Selected;
@@ -51,7 +52,13 @@ pub async fn calm(ctx: &Ctx, env: &SimEnv, all_over: Receiver<()>) {
         return ctx.with(|inner| inner.model.breaks("liveness: a client hangs".into()));
     }
     mend(ctx);
-    if !restart(ctx, env).await || !drain(ctx, env).await {
+    if !restart(ctx, env).await {
+        return;
+    }
+    for server in 0..SERVERS {
+        house::operate(ctx, server, Operation::Release).await;
+    }
+    if !drain(ctx, env).await {
         return;
     }
     tell_idlers(ctx).await;

@@ -33,6 +33,8 @@ pub struct Counters {
     pub idle_told: u64,
     /// Times that a session found something new while the disk took its time for syncs, and the power was about to go.
     pub witnessed: u64,
+    /// Recipients in queues that an operator held.
+    pub held: u64,
     /// Messages that foreign servers took.
     pub foreign_taken: u64,
     /// Of these, without a word.
@@ -109,6 +111,7 @@ impl Counters {
             ("looks at accounts", self.looks, 0),
             ("news in IDLE", self.idle_told, 2000),
             ("news before a power loss in place of a sync", self.witnessed, 500),
+            ("recipients held by an operator", self.held, 2000),
             ("messages taken by foreign servers", self.foreign_taken, 2000),
             ("messages taken without a word", self.foreign_forgotten, 2000),
             ("kills", self.kills, 2000),
@@ -132,7 +135,7 @@ impl Counters {
         ]
     }
 
-    fn places(&mut self) -> [&mut u64; 34] {
+    fn places(&mut self) -> [&mut u64; 35] {
         [
             &mut self.seeds,
             &mut self.events,
@@ -148,6 +151,7 @@ impl Counters {
             &mut self.looks,
             &mut self.idle_told,
             &mut self.witnessed,
+            &mut self.held,
             &mut self.foreign_taken,
             &mut self.foreign_forgotten,
             &mut self.kills,

@@ -14,13 +14,15 @@ use pillarbox::env::Env;
 use pillarbox::listen::Bounds;
 use pillarbox::server::{Server, Start};
 use pillarbox_core::address::Mailbox;
+use pillarbox_core::delivery::scheduler::ask::{Operation, Which};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::store::AccountId;
 use pillarbox_core::store::queue::QueuedMessage;
 use pillarbox_core::store::request::{Reply, Request, Selected};
 
+use super::Ctx;
 use super::model::{account, domain, home, server_ip};
-use super::transition::{CLIENTS, SERVERS};
+use super::transition::{CLIENTS, SERVERS, To};
 use crate::disk::StrictDisk;
 use crate::sim::server::PASSWORD;
 use crate::sim::tls::Certificate;
@@ -50,6 +52,7 @@ enum Inquiry {
     Queue(Sender<Vec<Arc<QueuedMessage>>>),
     Mailboxes(AccountId, Sender<Vec<(String, Selected)>>),
     Accounts(Sender<Vec<(AccountId, String)>>),
+    Operate(Operation, Sender<u32>),
 }
 
 impl Life {
@@ -76,6 +79,11 @@ impl Life {
     /// Ids and addresses of accounts.
     pub async fn accounts(&self) -> Option<Vec<(AccountId, String)>> {
         self.ask(Inquiry::Accounts).await
+    }
+
+    /// An operator's command about all that is queued: how many rows it concerned.
+    pub async fn operate(&self, what: Operation) -> Option<u32> {
+        self.ask(|to| Inquiry::Operate(what, to)).await
     }
 
     async fn ask<T>(&self, what: impl FnOnce(Sender<T>) -> Inquiry) -> Option<T> {
@@ -160,6 +168,11 @@ fn live<E: Env>(
                         .map(|account| (account.id, account.address.to_string()));
                     let _ = to.try_send(accounts.collect());
                 }
+                Inquiry::Operate(what, to) => {
+                    if let Some(rows) = server.dispatch().operate(Which::All, what).await {
+                        let _ = to.try_send(rows);
+                    }
+                }
             }
         }
         std::future::pending::<()>().await;
@@ -211,6 +224,23 @@ fn config_of(server: usize) -> Config {
     config
 }
 
+/// An operator's command to a server, if it runs.
+pub async fn operate(ctx: &Ctx, server: usize, what: Operation) {
+    let life = ctx.with(|inner| inner.houses[server].life.clone());
+    let Some(life) = life.filter(Life::is_ready) else { return };
+    if let Some(rows) = life.operate(what).await.filter(|_| what == Operation::Hold) {
+        ctx.with(|inner| inner.counters.held += u64::from(rows));
+    }
+}
+
+fn alias(to: To) -> file::Alias {
+    let mailbox = |to: To| Mailbox::parse(&to.address(), true).expect("an address");
+    file::Alias {
+        address: file::AliasAddress::Mailbox(mailbox(to)),
+        targets: to.targets().into_iter().map(mailbox).collect(),
+    }
+}
+
 /// A disk with accounts and no store.
 fn blank(server: usize) -> StrictDisk {
     static BLANK: OnceLock<Vec<StrictDisk>> = OnceLock::new();
@@ -236,7 +266,7 @@ fn write_accounts<E: Env>(env: E, server: usize, done: Sender<()>) -> Pin<Box<dy
         }
         let register = file::Register {
             accounts: made,
-            aliases: Vec::new(),
+            aliases: [To::Alias(server), To::List(server)].into_iter().map(alias).collect(),
         };
         file::write(env.disk(), &register).await.expect("the disk writes");
         file::secret(&env).await.expect("the disk writes");

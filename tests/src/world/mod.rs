@@ -260,6 +260,10 @@ async fn tell(ctx: &Ctx, transitions: Vec<Transition>) {
                     drop(done);
                 });
             }
+            What::Operate(server, what) => {
+                let ctx = ctx.clone();
+                env.spawn("operator", async move { house::operate(&ctx, server, what).await });
+            }
             What::Fault(fault) => faults::inject(ctx, &env, fault, over.clone()),
         }
         if ctx.with(|inner| !inner.model.broken.is_empty()) {

@@ -30,7 +30,7 @@ pub struct Message {
     pub client: Option<usize>,
     /// With an empty reverse path: failures are set aside for the postmaster.
     pub null: bool,
-    /// To whom; those that were accepted.
+    /// To whom; once recipients have been accepted, these alone, and in place of an alias those whom it stands for.
     pub to: Vec<To>,
     /// As it was sent.
     pub bytes: Arc<[u8]>,
@@ -128,12 +128,14 @@ impl Model {
         }
         for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {
             let (address, rest) = part.split_once("\r\n").unwrap_or((part, ""));
-            let all = self.messages.iter().flat_map(|message| message.to.iter().copied());
-            let Some(to) = all.into_iter().find(|to| to.address() == address) else {
+            let named = self.messages.iter().map(|message| named(address, &message.to));
+            let Some(named) = named.into_iter().find(|named| !named.is_empty()) else {
                 return false;
             };
             if rest.starts_with("Action: failed\r\n") {
-                *self.nameless.entry((client, to)).or_default() += 1;
+                for to in named {
+                    *self.nameless.entry((client, to)).or_default() += 1;
+                }
             }
         }
         *self.nameless_reports.entry(home(client)).or_default() += 1;
@@ -159,14 +161,16 @@ impl Model {
         for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {
             about += 1;
             let (address, rest) = part.split_once("\r\n").unwrap_or((part, ""));
-            let Some(to) = recipients.iter().copied().find(|to| to.address() == address) else {
+            let named = named(address, &recipients);
+            if named.is_empty() {
                 self.breaks(format!("the report of message {token} is of {address}"));
-                continue;
-            };
-            match rest.strip_prefix("Action: ").map(|rest| rest.split("\r\n").next()) {
-                Some(Some("failed")) => *self.reports.entry((token, to)).or_default() += 1,
-                Some(Some("delayed")) => *self.delays.entry((token, to)).or_default() += 1,
-                other => self.breaks(format!("the report of message {token} says {other:?} of {address}")),
+            }
+            for to in named {
+                match rest.strip_prefix("Action: ").map(|rest| rest.split("\r\n").next()) {
+                    Some(Some("failed")) => *self.reports.entry((token, to)).or_default() += 1,
+                    Some(Some("delayed")) => *self.delays.entry((token, to)).or_default() += 1,
+                    other => self.breaks(format!("the report of message {token} says {other:?} of {address}")),
+                }
             }
         }
         if about == 0 {
@@ -197,6 +201,17 @@ impl Model {
             ));
         }
         self.copies.entry((token, to)).or_default().push(copy);
+    }
+}
+
+/// Whom of a message's recipients an address means: one, or all for whom an alias stands that was not resolved where it failed.
+fn named(address: &str, recipients: &[To]) -> Vec<To> {
+    let one = recipients.iter().copied().find(|to| to.address() == address);
+    let alias = (0..SERVERS).map(To::Alias).find(|alias| alias.address() == address);
+    let named = one.or(alias).map_or_else(Vec::new, To::targets);
+    match named.iter().all(|to| recipients.contains(to)) {
+        true => named,
+        false => Vec::new(),
     }
 }
 
@@ -262,12 +277,36 @@ impl To {
     pub fn address(self) -> String {
         match self {
             To::Client(client) => account(client),
+            To::Alias(server) => format!("all@{}", domain(server)),
+            To::List(server) => format!("list@{}", domain(server)),
             To::Nobody(server) => format!("nobody@{}", domain(server)),
             To::Foreign(foreign) => format!("someone@f{foreign}.test"),
             To::ForeignOther(foreign) => format!("other@f{foreign}.test"),
             To::ForeignNobody(foreign) => format!("nobody@f{foreign}.test"),
             To::Dead => "someone@dead.test".into(),
             To::NoDomain => "someone@nowhere.test".into(),
+        }
+    }
+
+    /// Who gets what is sent to it.
+    pub fn targets(self) -> Vec<To> {
+        match self {
+            To::Alias(server) => (0..CLIENTS)
+                .filter(|client| home(*client) == server)
+                .map(To::Client)
+                .collect(),
+            To::List(server) => vec![
+                To::Client(server),
+                To::Client((server + 1) % SERVERS),
+                To::Foreign(server % FOREIGN),
+            ],
+            To::Client(_)
+            | To::Nobody(_)
+            | To::Foreign(_)
+            | To::ForeignOther(_)
+            | To::ForeignNobody(_)
+            | To::Dead
+            | To::NoDomain => vec![self],
         }
     }
 
@@ -284,7 +323,7 @@ impl To {
     pub fn node(self) -> Option<IpAddr> {
         match self {
             To::Client(client) => Some(server_ip(home(client))),
-            To::Nobody(server) => Some(server_ip(server)),
+            To::Alias(server) | To::List(server) | To::Nobody(server) => Some(server_ip(server)),
             To::Foreign(foreign) | To::ForeignOther(foreign) | To::ForeignNobody(foreign) => Some(foreign_ip(foreign)),
             To::Dead | To::NoDomain => None,
         }
