@@ -16,13 +16,13 @@ use super::actors::sender::{self, Letter};
 use super::actors::{idler, pass};
 use super::model::{Copy, Model, QUEUED, Token, Verdict, client_ip, home, server_ip};
 use super::transition::{CLIENTS, DnsMood, SERVERS, Text, To};
-use super::{Ctx, Inner, faults, house};
+use super::{Ctx, Inner, faults, house, rot};
 use crate::sim::{DiskSpeed, Happened, Network, SimEnv};
 
 /// Clients and faults have ended by then.
 const ENDS: Duration = Duration::from_secs(48 * 3600);
 /// A server has started by then.
-const STARTS: Duration = Duration::from_secs(120);
+pub const STARTS: Duration = Duration::from_secs(120);
 /// What can be delivered is delivered by then: the longest retry, behind the longest rest of a destination.
 const DRAINS: Duration = Duration::from_secs(3 * 3600);
 /// What cannot is given up by then: three hours, and as far as a clock may have jumped.
@@ -67,6 +67,9 @@ pub async fn calm(ctx: &Ctx, env: &SimEnv, all_over: Receiver<()>) {
     }
     for client in 0..CLIENTS {
         look_behind(ctx, client).await;
+    }
+    if let Some(mut rng) = ctx.with(|inner| inner.rots.take()) {
+        rot::rot(ctx, env, &mut rng).await;
     }
 }
 
@@ -214,6 +217,18 @@ pub fn published(inner: &mut Inner, client: usize, life: &house::Life, mailboxes
         let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
         if let Err(why) = seen.compare(life, &selected.version) {
             inner.model.breaks(format!("client {client}, {name}: {why}"));
+        }
+        let now = (selected.version.uid_next.0, selected.version.highest_mod_seq.0);
+        let said = inner
+            .said
+            .get(&client)
+            .copied()
+            .filter(|_| name == "INBOX")
+            .unwrap_or_default();
+        if now.0 < said.0 || now.1 < said.1 {
+            inner.model.breaks(format!(
+                "R2, R3: client {client} was told of UIDNEXT and HIGHESTMODSEQ of INBOX {said:?}, and they are {now:?}"
+            ));
         }
     }
 }

@@ -69,6 +69,8 @@ pub struct Counters {
     pub lost: u64,
     /// Times that the network was slow.
     pub delays: u64,
+    /// Messages that had rotted, and were not shown.
+    pub rotten: u64,
     /// Jumps of a clock.
     pub clock_jumps: u64,
     /// Requests that a full queue refused.
@@ -129,13 +131,14 @@ impl Counters {
             ("resets", self.resets, 2000),
             ("datagrams lost", self.lost, 2000),
             ("slow networks", self.delays, 2000),
+            ("messages that had rotted", self.rotten, 2000),
             ("clock jumps", self.clock_jumps, 2000),
             ("requests refused by a full queue", self.queue_full, 2000),
             ("questions that the DNS failed", self.dns_failures, 2000),
         ]
     }
 
-    fn places(&mut self) -> [&mut u64; 35] {
+    fn places(&mut self) -> [&mut u64; 36] {
         [
             &mut self.seeds,
             &mut self.events,
@@ -169,6 +172,7 @@ impl Counters {
             &mut self.resets,
             &mut self.lost,
             &mut self.delays,
+            &mut self.rotten,
             &mut self.clock_jumps,
             &mut self.queue_full,
             &mut self.dns_failures,

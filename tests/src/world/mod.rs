@@ -14,6 +14,7 @@ pub mod faults;
 pub mod house;
 pub mod mailbox;
 pub mod model;
+pub mod rot;
 pub mod shrink;
 pub mod transition;
 pub mod versions;
@@ -66,8 +67,12 @@ pub struct Inner {
     pub calm: bool,
     /// When a greylist saw somebody first.
     pub greylist: BTreeMap<(usize, Option<String>, To), u64>,
+    /// Whether disks rot in the end, and what draws where.
+    pub rots: Option<Rng>,
     /// Messages that were appended so far.
     pub appended: usize,
+    /// What sessions were told of INBOX by SELECT: UIDNEXT and HIGHESTMODSEQ, the highest of each, by client.
+    pub said: BTreeMap<usize, (u32, u64)>,
     /// What stores published last.
     pub versions: BTreeMap<(usize, MailboxId), versions::Seen>,
     /// Messages that foreign servers took.
@@ -158,7 +163,9 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Co
             dns: DnsMood::Sound,
             calm: false,
             greylist: BTreeMap::new(),
+            rots: seed.is_multiple_of(4).then(|| rng.fork()),
             appended: 0,
+            said: BTreeMap::new(),
             versions: BTreeMap::new(),
             foreign_copies: 0,
         })),

@@ -103,6 +103,11 @@ impl Witness {
         ok(&tagged)?;
         let number = |what| number_in(&untagged, what).unwrap_or(0);
         let (validity, next) = (number("[UIDVALIDITY "), number("[UIDNEXT "));
+        let highest = u64::from(number("[HIGHESTMODSEQ "));
+        self.ctx.with(|inner| {
+            let said = inner.said.entry(self.client).or_default();
+            *said = (said.0.max(next), said.1.max(highest));
+        });
         if next > self.next && self.next > 0 {
             let (bodies, tagged) = imap.command(&format!("UID FETCH {}:* BODY.PEEK[]", self.next)).await?;
             ok(&tagged)?;
