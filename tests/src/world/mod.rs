@@ -2,7 +2,7 @@
 //! time, from one seed, against a model that remembers what everybody was told.
 //!
 //! A seed draws [transitions](transition): messages, changes of mailboxes, faults. When all have been made, faults end, servers start
-//! again, and time passes until the queues are empty. Then everything is read and compared ([`check`]): R1-R5 and R7, R11, and law 6,
+//! again, and time passes until the queues are empty. Then everything is read and compared ([`check`]): R1-R5, R7, R10 and R11, and law 6,
 //! *delivered, or reported, or still queued: exactly one*. [`shrink`] finds the fewest transitions with which a seed still fails.
 //!
 //! `cargo run --release -p pillarbox-tests --bin world -- --seeds 20000`
