@@ -6,9 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-60}
 shift || true
-export RUSTC_BOOTSTRAP=1
 targets=${*:-$(sed '/^#/d; s/ .*//' targets.txt)}
-cargo fuzz build --fuzz-dir . --features planted # in the place of the true ones: fuzz/run.sh builds those again
+./build.sh --features planted # in the place of the true ones: fuzz/run.sh builds those again
 host=$(rustc -vV | sed -n 's/^host: //p')
 missed=0
 # The processor's time of all children so far, in seconds. (In a subshell there are none.)
@@ -20,7 +19,7 @@ spent() {
 for target in $targets; do
   work=$(mktemp -d)
   dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
-  options=(-max_total_time="$((10 * seconds))" -max_len=20000 -timeout=100 -artifact_prefix="$work/")
+  options=(-max_total_time="$((10 * seconds))" -max_len=20000 -timeout=100 -keep_seed=1 -artifact_prefix="$work/")
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   mkdir "$work/corpus"
   spent

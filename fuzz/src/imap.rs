@@ -3,6 +3,7 @@
 use pillarbox_core::imap::command::encode::encode;
 use pillarbox_core::imap::command::{Bad, Command, SearchKey, Tag, parse};
 use pillarbox_core::imap::frame::{Event, Framer};
+use pillarbox_core::imap::mailbox_name::Names;
 
 use crate::{pieces, steered};
 
@@ -19,16 +20,36 @@ enum Said {
     Octets(Vec<u8>),
     MessageEnd,
     Refused(Bad),
+    Line(Vec<u8>),
+}
+
+/// What the session around the framer does, by the bits of the first byte.
+#[derive(Clone, Copy)]
+struct Manner {
+    logged_in: bool,
+    /// Messages are taken, otherwise dropped.
+    accept: bool,
+    /// So many octets of each message, then the rest is dropped.
+    stops: Option<usize>,
+    /// IDLE waits for a line.
+    idles: bool,
+    names: Names,
 }
 
 /// Any split gives what the whole gives, and that is what a naive reading of lines and literals gives: one reply a command
 /// (S32).
 pub fn imap_frame(bytes: &[u8]) {
     let (steer, sent) = steered(bytes);
-    let (logged_in, accept) = (steer & 1 != 0, steer & 2 != 0);
-    let whole = said([sent].into_iter().filter(|piece| !piece.is_empty()), logged_in, accept);
-    assert_eq!(said(sent.chunks(1), logged_in, accept), whole, "octet by octet");
-    assert_eq!(said(pieces(sent, steer), logged_in, accept), whole, "in pieces");
+    let manner = Manner {
+        logged_in: steer & 1 != 0,
+        accept: steer & 2 != 0,
+        stops: (steer & 4 != 0).then_some(2),
+        idles: steer & 8 != 0,
+        names: if steer & 16 == 0 { Names::Utf7 } else { Names::Utf8 },
+    };
+    let whole = said([sent].into_iter().filter(|piece| !piece.is_empty()), manner);
+    assert_eq!(said(sent.chunks(1), manner), whole, "octet by octet");
+    assert_eq!(said(pieces(sent, steer), manner), whole, "in pieces");
     planted!(
         whole
             .iter()
@@ -36,21 +57,30 @@ pub fn imap_frame(bytes: &[u8]) {
             .count()
             > 1
     );
-    check(sent, &whole, accept);
+    check(sent, &whole, manner);
 }
 
-fn said<'a>(pieces: impl Iterator<Item = &'a [u8]>, logged_in: bool, accept: bool) -> Vec<Said> {
+fn said<'a>(pieces: impl Iterator<Item = &'a [u8]>, manner: Manner) -> Vec<Said> {
     let mut framer = Framer::new();
-    if logged_in {
+    if manner.logged_in {
         framer.log_in();
     }
+    framer.set_names(manner.names);
     let (mut said, mut received) = (Vec::new(), 0);
     for piece in pieces {
         framer.receive(piece);
         received += piece.len();
         loop {
             if framer.message_remaining() > 0 {
-                let octets = framer.take_message(1000);
+                let has = match said.last() {
+                    Some(Said::Octets(before)) => before.len(),
+                    _ => 0,
+                };
+                if manner.stops == Some(has) {
+                    framer.drop_message();
+                    continue;
+                }
+                let octets = framer.take_message(manner.stops.map_or(1000, |stops| stops - has));
                 if octets.is_empty() {
                     break;
                 }
@@ -67,27 +97,35 @@ fn said<'a>(pieces: impl Iterator<Item = &'a [u8]>, logged_in: bool, accept: boo
                 Event::Message { size, .. } => Said::Message { at: 0, size },
                 Event::MessageEnd => Said::MessageEnd,
                 Event::Refused(bad) => Said::Refused(bad),
-                Event::Line(_) => panic!("no line was asked for"),
+                Event::Line(line) => Said::Line(line.to_vec()),
             };
             if let Said::Message { at, .. } = &mut now {
                 *at = received - framer.buffered();
-                if accept {
+                if manner.accept {
                     framer.accept_message();
                 } else {
                     framer.drop_message();
                 }
+            }
+            if manner.idles && idles(&now) {
+                framer.expect_line();
             }
             said.push(now);
         }
         if framer.buffered() == 0 {
             assert_eq!(framer.memory(), 0, "an idle framer owns no buffer");
         }
+        assert!(!framer.refuses() || framer.buffered() < 30, "what is refused is kept");
     }
     said
 }
 
+fn idles(said: &Said) -> bool {
+    matches!(said, Said::Command(_, Ok((_, Command::Idle))))
+}
+
 /// Reads the bytes line by line and follows what was said.
-fn check(sent: &[u8], said: &[Said], accept: bool) {
+fn check(sent: &[u8], said: &[Said], manner: Manner) {
     let mut said = said.iter().peekable();
     let mut at = 0;
     'commands: loop {
@@ -102,7 +140,20 @@ fn check(sent: &[u8], said: &[Said], accept: bool) {
             at = end + 2;
             let Some((size, synchronising)) = announced else {
                 match said.next() {
-                    Some(Said::Command(text, _)) => assert_eq!(text, &sent[start..end]),
+                    Some(command @ Said::Command(text, _)) => {
+                        assert_eq!(text, &sent[start..end]);
+                        if manner.idles && idles(command) {
+                            let Some(line) = sent[at..].windows(2).position(|pair| pair == b"\r\n") else {
+                                break 'commands;
+                            };
+                            match said.next() {
+                                Some(Said::Line(text)) => assert_eq!(text, &sent[at..at + line]),
+                                Some(Said::Refused(_)) => {}
+                                other => panic!("a line ended, but {other:?}"),
+                            }
+                            at += line + 2;
+                        }
+                    }
                     Some(Said::MessageEnd) => assert!(behind_message),
                     Some(Said::Refused(_)) => {}
                     other => panic!("a command ended, but {other:?}"),
@@ -115,10 +166,11 @@ fn check(sent: &[u8], said: &[Said], accept: bool) {
             if let Some(Said::Message { size: told, .. }) = message {
                 assert_eq!(usize::try_from(*told).unwrap_or(usize::MAX), size);
                 behind_message = true;
-                if accept && !octets.is_empty() {
-                    assert_eq!(said.next(), Some(&Said::Octets(octets.to_vec())));
+                if manner.accept && !octets.is_empty() {
+                    let taken = manner.stops.unwrap_or(usize::MAX).min(octets.len());
+                    assert_eq!(said.next(), Some(&Said::Octets(octets[..taken].to_vec())));
                 }
-                if synchronising && !accept {
+                if synchronising && !manner.accept {
                     assert_eq!(said.next(), Some(&Said::MessageEnd));
                     continue 'commands;
                 }

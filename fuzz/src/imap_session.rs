@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use pillarbox_core::imap::search::Matcher;
 use pillarbox_core::imap::server::Session;
+use pillarbox_core::imap::server::trace::New;
 use pillarbox_core::imap::server::ask::{
     AppendDone, Appended, Ask, BodiesOpened, BodyRange, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched,
     Notice, Opened, Pulled, PulledChanges, Settings, TransferDone, TreeChanged,
 };
 use pillarbox_core::limits;
-use pillarbox_core::machine::{BodyError, Input, Machine, Output, Reason};
+use pillarbox_core::machine::{BodyError, Deadline, Input, Output, Reason};
 use pillarbox_core::policy::access::Login;
 use pillarbox_core::record::Record;
 use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
@@ -23,6 +24,7 @@ use pillarbox_core::store::{Flags, MailboxId, MailboxKey, MailboxName, SpecialUs
 use pillarbox_core::time::{Instant, Now, UnixTime};
 
 use crate::inbox::{Inbox, KEY, UID_VALIDITY};
+use crate::recorded::Recorded;
 use crate::{pieces, steered};
 
 /// The header that each copy has of its own.
@@ -39,13 +41,13 @@ const MESSAGES: [&[u8]; 3] = [
 /// The first byte: what is there at first and how the pieces are cut; the rest of the first line: answers; then what the client sends.
 ///
 /// Any split gives the same; responses are whole, and hold nothing that ends them early; nobody gets anything without a login, nor
-/// logs in without TLS; runs are bounded, and so is memory; and every session ends.
+/// logs in without TLS; runs are bounded, and so is memory; every session ends, and its recording replays.
 pub fn imap_session(bytes: &[u8]) {
     let (steer, bytes) = steered(bytes);
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (answers, sent) = (&bytes[..line], bytes.get(line + 1..).unwrap_or_default());
-    let whole = run(steer, answers, [sent].into_iter().filter(|sent| !sent.is_empty()));
-    for said in [run(steer, answers, sent.chunks(1)), run(steer, answers, pieces(sent, steer))] {
+    let whole = run(steer, answers, [sent].into_iter().filter(|sent| !sent.is_empty()), true);
+    for said in [run(steer, answers, sent.chunks(1), false), run(steer, answers, pieces(sent, steer), true)] {
         // What waits behind STARTTLS is seen when it is there.
         if whole.closed != Some(Reason::StartTlsInjection) && said.closed != Some(Reason::StartTlsInjection) {
             assert_eq!(said, whole, "in pieces");
@@ -65,8 +67,8 @@ impl std::fmt::Debug for Outcome {
     }
 }
 
-fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut host = Host::new(steer, answers);
+fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>, record: bool) -> Outcome {
+    let mut host = Host::new(steer, answers, record);
     host.settle();
     for piece in sent {
         host.receive(piece);
@@ -81,7 +83,7 @@ fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>) -> O
 }
 
 struct Host<'a> {
-    session: Session,
+    session: Recorded<Session>,
     store: Inbox,
     now: Now,
     steer: u8,
@@ -96,11 +98,12 @@ struct Host<'a> {
     breaks: bool,
     said: Vec<u8>,
     reads: bool,
+    until: Option<Deadline>,
     closed: Option<Reason>,
 }
 
 impl<'a> Host<'a> {
-    fn new(steer: u8, answers: &'a [u8]) -> Host<'a> {
+    fn new(steer: u8, answers: &'a [u8], record: bool) -> Host<'a> {
         let secure = steer & 1 != 0;
         let settings = Settings {
             hostname: "mx.one.test".into(),
@@ -117,8 +120,14 @@ impl<'a> Host<'a> {
             instant: Instant(0),
             unix: UnixTime(1_795_510_800_000),
         };
+        let new = New {
+            settings: Arc::new(settings),
+            tls: secure.then(evidence),
+            machine: 9,
+            now,
+        };
         Host {
-            session: Session::new(Arc::new(settings), secure.then(evidence), 9, now),
+            session: Recorded::begin(new, now, record),
             store,
             now,
             steer,
@@ -132,6 +141,7 @@ impl<'a> Host<'a> {
             breaks: false,
             said: Vec::new(),
             reads: false,
+            until: None,
             closed: None,
         }
     }
@@ -149,11 +159,13 @@ impl<'a> Host<'a> {
                     continue;
                 }
                 Output::Close(close) => {
+                    self.session.close(&close);
                     self.closed = Some(close.why);
                     return;
                 }
                 Output::Wait(wait) => {
                     self.reads = wait.read;
+                    self.until = wait.until;
                     let octets = if self.steer & 32 == 0 {
                         wait.send.len()
                     } else {
@@ -447,10 +459,7 @@ impl<'a> Host<'a> {
             if self.closed.is_some() {
                 return;
             }
-            let Output::Wait(wait) = self.session.poll() else {
-                panic!("it rests")
-            };
-            let until = wait.until.expect("who waits has a deadline").at;
+            let until = self.until.expect("who waits has a deadline").at;
             self.now.instant = until.max(self.now.instant);
             self.session.handle(self.now, Input::Tick);
             self.settle();

@@ -35,15 +35,37 @@ targets! {
     imap_session: imap_session;
     journal: journal_scan;
     message: message_header, message_mime;
+    recode: message_recode;
     records: records;
     sasl: sasl_exchange;
     search: message_search;
+    second: imap_second, message_second, smtp_second;
     setup: setup_autodiscover;
     smtp: smtp_command, smtp_data;
     smtp_client: smtp_client;
     smtp_session: smtp_session;
     store: store_formats;
     values: message_values;
+}
+
+pub use second::message as second_message;
+
+pub mod mutate;
+mod recorded;
+
+/// A target's program, and the dictionary that its words are from.
+#[cfg(feature = "libfuzzer")]
+#[macro_export]
+macro_rules! program {
+    ($name:ident) => {
+        $crate::program!($name, "");
+    };
+    ($name:ident, $dictionary:expr) => {
+        libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::$name(bytes));
+        libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
+            $crate::mutate::mutate(data, size, max, $dictionary, seed)
+        });
+    };
 }
 
 /// Splits an input: its first byte steers, the rest is what a peer sends.

@@ -2,7 +2,7 @@
 
 use pillarbox_core::limits;
 use pillarbox_core::message::digest::{Digest, PartKind};
-use pillarbox_core::message::header::{HeaderEnd, fields};
+use pillarbox_core::message::header::{Field, HeaderEnd, fields, fold_into};
 use pillarbox_core::message::header_filter::HeaderFilter;
 use pillarbox_core::message::intake::{Intake, Taken};
 use pillarbox_core::message::section::SectionKind;
@@ -10,7 +10,8 @@ use pillarbox_core::message::{address_list, date};
 
 use crate::{pieces, steered};
 
-/// Header blocks: fields tile the block; its end and its filter do not depend on the split.
+/// Header blocks: fields tile the block, and folding them changes only where their lines end; the block's end and its filter are what a
+/// naive reading gives, however it is split.
 pub fn message_header(bytes: &[u8]) {
     let (steer, bytes) = steered(bytes);
     let mut tiled = 0;
@@ -26,6 +27,7 @@ pub fn message_header(bytes: &[u8]) {
             let again = date::format_rfc5322(time);
             assert_eq!(date::parse_rfc5322(again.as_bytes()), Some(time), "{again}");
         }
+        folds(&field);
     }
     let end = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let mut end = HeaderEnd::default();
@@ -35,9 +37,16 @@ pub fn message_header(bytes: &[u8]) {
     let whole = end(&mut [bytes].into_iter());
     assert_eq!(end(&mut bytes.chunks(1)), whole);
     assert_eq!(end(&mut pieces(bytes, steer)), whole);
+    let mut lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    let empty = |line: &[u8]| matches!(line, b"\n" | b"\r\n");
+    let header: usize = lines.by_ref().take_while(|line| !empty(line)).map(<[u8]>::len).sum();
+    let behind = &bytes[header..];
+    let empty_line = behind.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    assert_eq!(whole, (header + empty_line.len(), empty(empty_line)));
     for not in [false, true] {
+        let names = ["From", "X", "Subject"];
         let filter = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-            let mut filter = HeaderFilter::new(vec!["From".into(), "X".into(), "Subject".into()], not);
+            let mut filter = HeaderFilter::new(names.map(String::from).into(), not);
             let mut out = Vec::new();
             pieces.for_each(|piece| filter.update(piece, &mut out));
             filter.finish(&mut out);
@@ -46,6 +55,40 @@ pub fn message_header(bytes: &[u8]) {
         let whole = filter(&mut [bytes].into_iter());
         assert_eq!(filter(&mut bytes.chunks(1)), whole);
         assert_eq!(filter(&mut pieces(bytes, steer)), whole);
+        let wanted = |field: &Field<'_>| {
+            let colon = field.raw.iter().position(|byte| *byte == b':').unwrap_or(0);
+            (colon <= limits::FIELD_NAME && names.iter().any(|name| field.is(name))) != not
+        };
+        let mut naive: Vec<u8> = fields(bytes).filter(wanted).flat_map(|field| field.raw.to_vec()).collect();
+        naive.extend_from_slice(empty_line);
+        assert_eq!(whole, naive, "{not}");
+    }
+}
+
+/// A folded field is one field of the same name and octets; no line is longer than it need be.
+fn folds(field: &Field<'_>) {
+    let fold = |raw: &[u8]| {
+        let mut out = Vec::new();
+        fold_into(raw, &mut out);
+        out
+    };
+    let folded = fold(field.raw);
+    let line = |line: &[u8]| line.trim_ascii_end().len();
+    let octets = |raw: &[u8]| -> Vec<u8> { raw.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect() };
+    assert_eq!(octets(&folded), octets(field.raw));
+    assert_eq!(fold(&folded), folded, "once is enough");
+    let long = |raw: &[u8]| raw.split(|byte| *byte == b'\n').any(|text| line(text) > limits::TEXT_LINE as usize);
+    assert!(long(field.raw) || folded == field.raw);
+    if !matches!(field.raw[0], b' ' | b'\t') {
+        let again: Vec<Field<'_>> = fields(&folded).collect();
+        let [again] = again[..] else { panic!("{again:?}") };
+        assert_eq!((again.name, again.unfolded()), (field.name, field.unfolded()));
+    }
+    for text in folded.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+        // A word that is too long has no place to fold at, but behind the name.
+        let value = text.iter().position(|byte| *byte == b':').map_or(text, |at| text[at + 1..].trim_ascii());
+        let words = value.split(|byte| matches!(byte, b' ' | b'\t')).count();
+        assert!(text.len() <= limits::TEXT_LINE as usize || words == 1, "{}", String::from_utf8_lossy(text));
     }
 }
 

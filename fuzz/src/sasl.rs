@@ -1,4 +1,5 @@
 //! SASL exchanges: whatever a client says, nobody enters without an answer of the host, and what is asked of the host is what was said.
+//! Recordings show an exchange that goes the same way.
 
 use pillarbox_core::bytes::base64;
 use pillarbox_core::policy::access::Login;
@@ -19,7 +20,11 @@ pub fn sasl_exchange(bytes: &[u8]) {
     );
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let initial = if steer & 4 != 0 { lines.next() } else { None };
+    // Another one hears what a recording shows.
+    let first = initial.map(|initial| shown(&Exchange::begin(mechanism, None).0, initial));
+    let (mut shadow, masked) = Exchange::begin(mechanism, first.as_deref());
     let (mut exchange, mut step) = Exchange::begin(mechanism, initial);
+    assert!(alike(&step, &masked), "{step:?} but {masked:?} of what is shown");
     let mut said: Vec<Vec<u8>> = initial.iter().map(|line| line.to_vec()).collect();
     let (mut nonce, mut granted) = (String::new(), None);
     loop {
@@ -32,7 +37,10 @@ pub fn sasl_exchange(bytes: &[u8]) {
                 }
                 let line = String::from_utf8_lossy(line).replace("%N", &nonce).replace("%P", PROOF);
                 said.push(line.clone().into_bytes());
-                exchange.message(line.as_bytes())
+                let masked = shadow.message(&shown(&exchange, line.as_bytes()));
+                let step = exchange.message(line.as_bytes());
+                assert!(alike(&step, &masked), "{step:?} but {masked:?} of what is shown");
+                step
             }
             Step::Password { login, password } => {
                 assert!((1..=255).contains(&login.len()) && (1..=1024).contains(&password.reveal().len()));
@@ -55,11 +63,14 @@ pub fn sasl_exchange(bytes: &[u8]) {
                 let escaped = login.replace('=', "=3D").replace(',', "=2C");
                 let first = String::from_utf8_lossy(said.last().expect("a message"));
                 assert!(first.contains(&format!("n={escaped},r=")), "{first} of {login}");
-                exchange.salted(&ScramSalt {
+                let salt = ScramSalt {
                     salt: [1; 16],
                     iterations: 4096,
                     nonce: [2; 18],
-                })
+                };
+                let step = exchange.salted(&salt);
+                assert_eq!(shadow.salted(&salt), step);
+                step
             }
             Step::Proof { login, message, proof } => {
                 let last = said.last().expect("a message");
@@ -69,19 +80,22 @@ pub fn sasl_exchange(bytes: &[u8]) {
                 assert!(signed.split(',').nth(1) == Some(&*format!("r={nonce}")), "the nonces of both");
                 assert_eq!(base64::decode(written.as_bytes()).as_deref(), Some(&proof.0[..]));
                 planted!(message.contains(",x=") && said[0].starts_with(b"y,a="));
-                if steer & 8 != 0 {
-                    exchange.proved(ProofVerdict::Denied)
+                let verdict = if steer & 8 != 0 {
+                    ProofVerdict::Denied
                 } else {
                     let login = Login {
                         account: AccountId([1; 16]),
                         name: login,
                     };
                     granted = Some(login.clone());
-                    exchange.proved(ProofVerdict::Granted {
+                    ProofVerdict::Granted {
                         login,
                         signature: pillarbox_core::sasl::Proof([3; 32]),
-                    })
-                }
+                    }
+                };
+                let step = exchange.proved(verdict.clone());
+                assert_eq!(shadow.proved(verdict), step);
+                step
             }
             Step::Done(login) => {
                 assert_eq!(Some(login), granted, "only who was granted enters");
@@ -96,6 +110,36 @@ pub fn sasl_exchange(bytes: &[u8]) {
                 return;
             }
         };
+    }
+}
+
+/// What a recording shows of the next message.
+fn shown(exchange: &Exchange, message: &[u8]) -> Vec<u8> {
+    let response = base64::encode(message).into_bytes();
+    let shown = exchange.shown(&response);
+    assert_eq!(shown.len(), response.len());
+    base64::decode(&shown).expect("base64, as it was")
+}
+
+/// The same steps, but that the second knows no password and no proof.
+fn alike(real: &Step, shown: &Step) -> bool {
+    match (real, shown) {
+        (
+            Step::Password { login, password },
+            Step::Password {
+                login: same,
+                password: mask,
+            },
+        ) => login == same && mask.reveal() == "x".repeat(password.reveal().len()),
+        (
+            Step::Proof { login, message, .. },
+            Step::Proof {
+                login: same,
+                message: signed,
+                proof,
+            },
+        ) => (login, message) == (same, signed) && proof.0 == [0; 32],
+        (real, shown) => real == shown,
     }
 }
 

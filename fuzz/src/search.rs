@@ -26,7 +26,9 @@ pub fn message_search(bytes: &[u8]) {
     let message = bytes.get(line + 1..).unwrap_or_default();
     let Some(program) = compiled(&keys) else { return };
     let fits = matches(&program, [message].into_iter());
-    planted!(fits && keys.len() > 4 && keys.iter().any(|key| matches!(key, SearchKey::Body(_))) && message.len() > 20);
+    planted!(
+        fits && message.len() > 20 && keys.iter().filter(|key| matches!(key, SearchKey::Body(_))).count() > 2
+    );
     assert_eq!(matches(&program, message.chunks(1)), fits);
     assert_eq!(matches(&program, pieces(message, steer)), fits);
     if let Some(known) = program.judge(&candidate(), &mut Vec::new()) {

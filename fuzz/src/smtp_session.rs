@@ -4,41 +4,43 @@ use std::sync::Arc;
 
 use pillarbox_core::address::Mailbox;
 use pillarbox_core::limits;
-use pillarbox_core::machine::{Input, Machine, Output, Reason};
+use pillarbox_core::machine::{Deadline, Input, Output, Reason};
 use pillarbox_core::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
 use pillarbox_core::record::Record;
 use pillarbox_core::sasl::{ProofVerdict, ScramSalt};
 use pillarbox_core::script::ScriptForm;
 use pillarbox_core::smtp::server::Session;
+use pillarbox_core::smtp::server::trace::New;
 use pillarbox_core::smtp::server::ask::{
     Ask, Committed, Incoming, Notice, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome,
 };
 use pillarbox_core::store::AccountId;
 use pillarbox_core::time::{Instant, Now, UnixTime};
 
+use crate::recorded::Recorded;
 use crate::{pieces, steered};
 
 /// The first byte: which listener and how the pieces are cut; the rest of the first line: answers; then what the peer sends.
 ///
 /// A peer that waits for each reply gets the same however its lines are cut, and whenever answers come. One that does not wait gets
 /// the same, or is thrown out where it talked early. Nobody relays, logs in or is delivered to without the host's word; what is
-/// committed has only whole lines; memory stays bounded; and every session ends.
+/// committed has only whole lines; memory stays bounded; every session ends; and its recording replays.
 pub fn smtp_session(bytes: &[u8]) {
     let (steer, bytes) = steered(bytes);
     let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let (answers, sent) = (&bytes[..line], bytes.get(line + 1..).unwrap_or_default());
-    let patient = run(steer, answers, sent.split_inclusive(|byte| *byte == b'\n'), false);
-    assert_eq!(run(steer, answers, sent.chunks(1), false), patient, "octet by octet");
+    let patient = run(steer, answers, sent.split_inclusive(|byte| *byte == b'\n'), false, true);
+    assert_eq!(run(steer, answers, sent.chunks(1), false, false), patient, "octet by octet");
     let cut = sent
         .split_inclusive(|byte| *byte == b'\n')
         .flat_map(|line| pieces(line, steer));
-    assert_eq!(run(steer, answers, cut, true), patient, "in pieces, answered late");
+    assert_eq!(run(steer, answers, cut, true, false), patient, "in pieces, answered late");
     for (sent, late) in [
         (&[sent][..], false),
         (&[sent][..], true),
         (&pieces(sent, steer).collect::<Vec<_>>(), true),
     ] {
-        let hasty = run(steer, answers, sent.iter().copied().filter(|piece| !piece.is_empty()), late);
+        let hasty = run(steer, answers, sent.iter().copied().filter(|piece| !piece.is_empty()), late, late);
         match hasty.closed {
             // What was said before is what the patient one heard; the rest was not waited for.
             Some(Reason::EarlyTalker | Reason::StartTlsInjection) => {
@@ -70,8 +72,8 @@ struct Outcome {
     closed: Option<Reason>,
 }
 
-fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>, late: bool) -> Outcome {
-    let mut host = Host::new(steer, answers, late);
+fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>, late: bool, record: bool) -> Outcome {
+    let mut host = Host::new(steer, answers, late, record);
     host.settle();
     for piece in sent {
         host.receive(piece);
@@ -85,7 +87,7 @@ fn run<'a>(steer: u8, answers: &[u8], sent: impl Iterator<Item = &'a [u8]>, late
 }
 
 struct Host<'a> {
-    session: Session,
+    session: Recorded<Session>,
     now: Now,
     steer: u8,
     answers: &'a [u8],
@@ -99,11 +101,12 @@ struct Host<'a> {
     said: Vec<u8>,
     commits: Vec<(Incoming, Vec<u8>)>,
     reads: bool,
+    until: Option<Deadline>,
     closed: Option<Reason>,
 }
 
 impl<'a> Host<'a> {
-    fn new(steer: u8, answers: &'a [u8], late: bool) -> Host<'a> {
+    fn new(steer: u8, answers: &'a [u8], late: bool, record: bool) -> Host<'a> {
         let secure = steer & 1 != 0;
         let settings = Settings {
             hostname: "mx.one.test".into(),
@@ -121,8 +124,16 @@ impl<'a> Host<'a> {
             instant: Instant(0),
             unix: UnixTime(1_795_510_800_000),
         };
+        let new = New {
+            settings: Arc::new(settings),
+            peer,
+            tls: secure.then(evidence),
+            machine: 1,
+            seed: [7; 16],
+            now,
+        };
         Host {
-            session: Session::new(Arc::new(settings), peer, secure.then(evidence), 1, [7; 16], now),
+            session: Recorded::begin(new, now, record),
             now,
             steer,
             answers,
@@ -134,6 +145,7 @@ impl<'a> Host<'a> {
             said: Vec::new(),
             commits: Vec::new(),
             reads: false,
+            until: None,
             closed: None,
         }
     }
@@ -161,12 +173,14 @@ impl<'a> Host<'a> {
                         "a sink is left open: {:?}",
                         close.why
                     );
+                    self.session.close(&close);
                     self.closed = Some(close.why);
                     return;
                 }
                 Output::Wait(wait) => {
                     assert!(!wait.body, "a server wants no bodies");
                     self.reads = wait.read;
+                    self.until = wait.until;
                     let octets = if self.steer & 16 == 0 {
                         wait.send.len()
                     } else {
@@ -339,7 +353,7 @@ impl<'a> Host<'a> {
                 0..4 => self.session.handle(self.now, Input::Eof),
                 4..6 => self.session.handle(self.now, Input::Notice(Notice::Shutdown)),
                 6 => self.session.handle(self.now, Input::Notice(Notice::Shed)),
-                _ => {}
+                _ => self.session.handle(self.now, Input::Tick), // before anything is due
             }
             self.settle();
         }
@@ -347,10 +361,7 @@ impl<'a> Host<'a> {
             if self.closed.is_some() {
                 break;
             }
-            let Output::Wait(wait) = self.session.poll() else {
-                panic!("it rests")
-            };
-            let until = wait.until.expect("who waits has a deadline").at;
+            let until = self.until.expect("who waits has a deadline").at;
             self.now.instant = until.max(self.now.instant);
             self.session.handle(self.now, Input::Tick);
             self.settle();

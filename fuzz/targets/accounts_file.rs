@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::accounts_file(bytes));
+pillarbox_fuzz::program!(accounts_file, include_str!("../dictionaries/accounts.dict"));

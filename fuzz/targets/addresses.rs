@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::addresses(bytes));
+pillarbox_fuzz::program!(addresses, include_str!("../dictionaries/address.dict"));

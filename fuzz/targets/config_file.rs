@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::config_file(bytes));
+pillarbox_fuzz::program!(config_file, include_str!("../dictionaries/toml.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::control_line(bytes));
+pillarbox_fuzz::program!(control_line);

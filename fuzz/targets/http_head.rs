@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::http_head(bytes));
+pillarbox_fuzz::program!(http_head, include_str!("../dictionaries/http.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::imap_command(bytes));
+pillarbox_fuzz::program!(imap_command, include_str!("../dictionaries/imap.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::imap_frame(bytes));
+pillarbox_fuzz::program!(imap_frame, include_str!("../dictionaries/imap.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::imap_session(bytes));
+pillarbox_fuzz::program!(imap_session, include_str!("../dictionaries/imap.dict"));

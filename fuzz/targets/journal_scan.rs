@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::journal_scan(bytes));
+pillarbox_fuzz::program!(journal_scan);

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::message_header(bytes));
+pillarbox_fuzz::program!(message_header, include_str!("../dictionaries/message.dict"));

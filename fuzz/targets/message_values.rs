@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::message_values(bytes));
+pillarbox_fuzz::program!(message_values, include_str!("../dictionaries/message.dict"));

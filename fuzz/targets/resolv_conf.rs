@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::resolv_conf(bytes));
+pillarbox_fuzz::program!(resolv_conf);

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::setup_autodiscover(bytes));
+pillarbox_fuzz::program!(setup_autodiscover, include_str!("../dictionaries/xml.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::smtp_client(bytes));
+pillarbox_fuzz::program!(smtp_client, include_str!("../dictionaries/smtp.dict"));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pillarbox_fuzz::smtp_data(bytes));
+pillarbox_fuzz::program!(smtp_data, include_str!("../dictionaries/smtp.dict"));

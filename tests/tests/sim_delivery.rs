@@ -255,6 +255,16 @@ fn success_is_reported_where_it_is_wished_for() {
     });
 }
 
+/// Holds at the journal sync of this number.
+fn journal_sync(number: u64) -> impl FnMut(&DiskOp) -> bool {
+    let mut left = number;
+    move |op| {
+        let journal = matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
+        left = left.saturating_sub(u64::from(journal));
+        journal && left == 0
+    }
+}
+
 /// The server loses its power at every journal sync of a local delivery whose success is to be reported, before and behind its 250: there
 /// are as many reports as deliveries, and one of each when the message was acknowledged.
 #[test]
@@ -265,14 +275,7 @@ fn success_is_reported_once_at_every_sync() {
         story(200 + sync, async move |net: Internet| {
             net.submit(&["bob@one.test"], "before").await;
             net.pass(Duration::from_secs(60)).await;
-            let mut left = sync;
-            let fuse = move |op: &DiskOp| {
-                let journal =
-                    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
-                left = left.saturating_sub(u64::from(journal));
-                journal && left == 0
-            };
-            net.world.power_loss_after(net.nodes[0], fuse);
+            net.world.power_loss_after(net.nodes[0], journal_sync(sync));
             let to = ["bob@one.test NOTIFY=SUCCESS"];
             let taken = net.try_submit("alice@one.test", &to, "first").await.is_ok();
             net.pass(Duration::from_secs(60)).await;
@@ -446,15 +449,8 @@ fn law_6_at_every_sync() {
             // The account's own records are over.
             net.submit(&["bob@one.test"], "before").await;
             net.pass(Duration::from_secs(60)).await;
-            let mut left = sync;
-            let fuse = move |op: &DiskOp| {
-                let journal =
-                    matches!(op, DiskOp::DataSync(path) if path.0.starts_with("journal/") && !path.0.ends_with("checkpoint"));
-                left = left.saturating_sub(u64::from(journal));
-                journal && left == 0
-            };
             net.submit(&["carol@two.test", "nobody@two.test"], "first").await;
-            net.world.power_loss_after(net.nodes[0], fuse);
+            net.world.power_loss_after(net.nodes[0], journal_sync(sync));
             net.pass(Duration::from_secs(60)).await;
             if net.world.ended(net.nodes[0]).is_some() {
                 start_one(&net.world, net.nodes[0]);

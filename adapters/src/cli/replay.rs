@@ -35,7 +35,7 @@ pub(super) struct Replay {
     /// Show the session as a dialogue
     #[arg(long, conflicts_with = "script")]
     show: bool,
-    /// Print an SMTP session as a test script (tests/scripts/smtp in the source)
+    /// Print a session as a test script (tests/scripts in the source)
     #[arg(long)]
     script: bool,
 }

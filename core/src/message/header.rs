@@ -92,7 +92,7 @@ fn fold_at(line: &[u8]) -> Option<usize> {
         Some(_) | None => first,
     };
     let fits = (begin + 1..=LINE.min(text.len() - 1)).rev().find(blank);
-    fits.or_else(|| (LINE + 1..text.len() - 1).find(blank))
+    fits.or_else(|| (LINE.max(begin) + 1..text.len() - 1).find(blank))
 }
 
 /// Finds the end of a header block in bytes that come in pieces: behind the empty line.

@@ -186,7 +186,11 @@ impl Mailbox {
 
     /// Applies a change of flags; the UIDs whose row it names.
     pub fn flag(&mut self, lsn: Lsn, origin: u64, flag: &Flag) {
-        let bits = self.bits(&flag.keywords);
+        let bits = match flag.how {
+            FlagHow::Add | FlagHow::Replace => self.bits(&flag.keywords),
+            // What no message has had takes no place: Thunderbird takes NonJunk away from all that it calls Junk.
+            FlagHow::Remove => self.known_bits(&flag.keywords),
+        };
         let mut changed = Vec::new();
         for chunk in &mut self.chunks {
             for index in rows_in(chunk, &flag.uids) {
@@ -287,6 +291,11 @@ impl Mailbox {
     fn bit(&self, keyword: &str) -> Option<u64> {
         let known = self.keywords.iter().position(|known| known.eq_ignore_ascii_case(keyword))?;
         Some(1 << known)
+    }
+
+    fn known_bits(&self, keywords: &[Arc<str>]) -> KeywordBits {
+        let known = keywords.iter().filter_map(|keyword| self.bit(keyword));
+        KeywordBits(known.fold(0, |bits, bit| bits | bit))
     }
 
     /// The bits of some keywords; new ones enter the table, as long as it has room (the judge has seen to that).

@@ -499,6 +499,26 @@ fn a_version_that_is_held_never_changes_and_shares_what_did_not_change() {
 }
 
 #[test]
+fn a_keyword_that_is_taken_away_unknown_takes_no_place() {
+    let mut mailbox = mailbox();
+    append(&mut mailbox, 1, 1);
+    flag(&mut mailbox, 2, [1]);
+    let without = |keyword: &str, mod_seq| Flag {
+        mailbox: key(),
+        uids: UidRanges::from_sorted([Uid(1)]),
+        mod_seq: ModSeq(mod_seq),
+        how: FlagHow::Remove,
+        flags: Flags::default(),
+        keywords: vec![keyword.into()],
+    };
+    mailbox.flag(Lsn(3), 0, &without("NonJunk", 3));
+    assert_eq!(*mailbox.version().keywords, ["work".into()]);
+    assert_ne!(mailbox.version().row(Uid(1)).expect("it is there").keywords.0, 0);
+    mailbox.flag(Lsn(4), 0, &without("WORK", 4));
+    assert_eq!(mailbox.version().row(Uid(1)).expect("it is there").keywords.0, 0);
+}
+
+#[test]
 fn changes_are_listed_or_diffed_but_never_forgotten() {
     let mut model = mailbox();
     append(&mut model, 1, 1);

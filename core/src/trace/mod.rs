@@ -103,10 +103,16 @@ pub trait Recordable: Machine<Ask: Shown, Value: Shown, Notice: Shown> + Sized {
     fn said(value: &Self::Value) -> Said;
     /// A secret that this answer puts into the next output.
     fn hides(value: &Self::Value) -> Option<Hidden>;
+    /// Puts an answer whose names were replaced back into the order that such an answer has.
+    fn arrange(_value: &mut Self::Value) {}
     /// Secrets that the machine itself says at the beginning, until [`Recordable::open`].
-    fn secrets(new: &Self::New) -> Vec<Hidden>;
+    fn secrets(_new: &Self::New) -> Vec<Hidden> {
+        Vec::new()
+    }
     /// From this ask on it says no secret of its own.
-    fn open(ask: &Self::Ask) -> bool;
+    fn open(_ask: &Self::Ask) -> bool {
+        false
+    }
 }
 
 /// What watches a machine at work. The driver tells it everything, in order.

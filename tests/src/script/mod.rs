@@ -47,6 +47,7 @@
 //! must go as written. A script whose last line is not `CLOSE:` leaves the session open.
 
 mod grammar;
+pub mod machines;
 mod player;
 
 use std::path::Path;

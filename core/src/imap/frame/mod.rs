@@ -78,6 +78,8 @@ enum State {
     Dropped,
     /// In a text line of a refused command.
     SkipText,
+    /// In a raw line that is refused: no literal is announced in it.
+    SkipLine,
     /// In a literal of a refused command.
     SkipLiteral { remaining: u64 },
 }
@@ -151,7 +153,7 @@ impl Framer {
                 State::Message { remaining } => self.message(remaining),
                 State::Tail => self.tail(),
                 State::Dropped => self.end(),
-                State::SkipText => self.skip_text(),
+                State::SkipText | State::SkipLine => self.skip_text(),
                 State::SkipLiteral { remaining } => self.skip_literal(remaining),
             };
             return match step {
@@ -221,6 +223,7 @@ impl Framer {
             | State::Tail
             | State::Dropped
             | State::SkipText
+            | State::SkipLine
             | State::SkipLiteral { .. } => panic!("no message to drop"),
         };
         self.append_tag = None;
@@ -251,6 +254,7 @@ impl Framer {
             | State::Tail
             | State::Dropped
             | State::SkipText
+            | State::SkipLine
             | State::SkipLiteral { .. } => 0,
         }
     }
@@ -262,7 +266,7 @@ impl Framer {
 
     /// Whether a command that is not over is refused already.
     pub fn refuses(&self) -> bool {
-        matches!(self.state, State::SkipText | State::SkipLiteral { .. })
+        matches!(self.state, State::SkipText | State::SkipLine | State::SkipLiteral { .. })
     }
 
     /// Octets of memory held.
@@ -437,8 +441,9 @@ impl Framer {
     fn skip_text(&mut self) -> Step {
         let end = self.line_end();
         if let LineEnd::At(end) = end {
+            let raw = self.state == State::SkipLine;
             let announced = Announced::at_end_of(&self.received[self.line..end]);
-            return self.skip(announced);
+            return self.skip(announced.filter(|_| !raw));
         }
         // Only what may announce a literal is kept of the line.
         self.line = self.line.max(self.scan.saturating_sub(Announced::LEN_MAX));
@@ -466,7 +471,8 @@ impl Framer {
     /// Refuses the command in the middle of a line.
     fn refuse_line(&mut self, text: &'static str) -> Step {
         self.mark_refused(text);
-        self.state = State::SkipText;
+        let raw = self.state == State::RawLine;
+        self.state = if raw { State::SkipLine } else { State::SkipText };
         self.line = self.line.max(self.scan.saturating_sub(Announced::LEN_MAX));
         self.start = self.line;
         Step::Again

@@ -156,6 +156,23 @@ fn a_raw_line_for_idle() {
     assert_eq!(framer.memory(), 0, "an idle session owns no buffer");
 }
 
+/// What looks like a literal at the end of a raw line hides no command.
+#[test]
+fn a_raw_line_announces_nothing() {
+    for line in ["DONE {9+}", "DO\nNE {9+}"] {
+        let mut framer = Framer::new();
+        framer.receive(format!("a IDLE\r\n{line}\r\nb NOOP\r\n").as_bytes());
+        assert!(matches!(framer.poll(), Some(Event::Command(_))));
+        framer.expect_line();
+        let said = framer.poll();
+        assert!(
+            matches!(said, Some(Event::Line(b"DONE {9+}") | Event::Refused(_))),
+            "{said:?}"
+        );
+        assert!(matches!(framer.poll(), Some(Event::Command(framed)) if framed.text == b"b NOOP"));
+    }
+}
+
 #[test]
 fn s04_what_waits_behind_starttls_is_seen() {
     let bytes = b"a STARTTLS\r\nb NOOP\r\n";

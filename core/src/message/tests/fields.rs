@@ -204,6 +204,15 @@ proptest! {
     }
 }
 
+/// A name stays whole, however long it is and whatever stands before its colon.
+#[test]
+fn no_name_is_folded() {
+    let raw = ["x", &"y".repeat(1000), " : value\r\n"].concat();
+    let mut out = Vec::new();
+    fold_into(raw.as_bytes(), &mut out);
+    assert_eq!(out, raw.as_bytes());
+}
+
 proptest! {
     /// Folding adds line ends before white space, nothing else; no line is white space alone, none too long that could be folded.
     #[test]

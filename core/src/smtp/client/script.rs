@@ -13,17 +13,19 @@
 //! `address[,notify=never|success+failure+delay][,orcpt=type;address]`.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Session;
 use super::ask::*;
+use super::trace::New;
 use crate::address::{Mailbox, ReversePath};
 use crate::machine::{Answer, BodyError};
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::TlsEvidence;
 use crate::store::queue::{Notify, QueueId, QueuedRecipient, Ret, Said, Wishes};
+use crate::trace::script::{self, Scripted};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
@@ -79,6 +81,104 @@ impl ScriptForm for Session {
             _ => Err(format!("no such notice: {text}")),
         }
     }
+}
+
+impl Scripted for Session {
+    type Names = ();
+
+    fn settings(new: &New) -> Result<(Vec<String>, New, ()), String> {
+        let settings = &new.settings;
+        let mut lines = Vec::new();
+        match settings.tls {
+            TlsUse::Opportunistic => {}
+            TlsUse::Never => lines.push("tls never".into()),
+            TlsUse::Required => lines.push("tls required".into()),
+            TlsUse::Implicit => lines.push("tls implicit".into()),
+        }
+        if let Some(Credentials { user, password }) = &settings.login {
+            lines.push(format!("login {} {}", plain(user)?, plain(password.reveal())?));
+        }
+        let made = New {
+            settings: Settings {
+                hostname: "mx.one.test".into(),
+                server: "mx.two.test".into(),
+                ..settings.clone()
+            },
+            machine: 1,
+            now: script::BEGIN,
+        };
+        Ok((lines, made, ()))
+    }
+
+    fn answer_text((): &mut (), value: &Value) -> Result<String, String> {
+        Ok(match value {
+            Value::Tls(TlsOutcome::Secure(_)) => "secure".into(),
+            Value::Tls(TlsOutcome::Failed(why)) => format!("failed {why}"),
+            Value::Next(Next(None)) => "none".into(),
+            Value::Next(Next(Some(transaction))) => transaction_text(transaction)?,
+            Value::Body(BodyOpened::Ready) => "ready".into(),
+            Value::Body(BodyOpened::Failed(BodyError::Missing)) => "missing".into(),
+            Value::Body(BodyOpened::Failed(BodyError::Corrupt)) => "corrupt".into(),
+            Value::Body(BodyOpened::Failed(BodyError::Unreadable)) => "unreadable".into(),
+            Value::Reported(Reported) => "done".into(),
+        })
+    }
+
+    fn notice_text((): &mut (), notice: &Notice) -> Result<String, String> {
+        match notice {
+            Notice::Shutdown => Ok("Shutdown".into()),
+        }
+    }
+}
+
+/// A word of a line, which has to stay one.
+fn plain(word: &str) -> Result<&str, String> {
+    match word.contains(|part: char| part.is_whitespace() || part.is_control() || part == ',') || word.is_empty() {
+        true => Err(format!("a script has no words for {word:?}")),
+        false => Ok(word),
+    }
+}
+
+fn transaction_text(transaction: &Transaction) -> Result<String, String> {
+    let mut text = format!("{} {}", transaction.id.0, plain(&transaction.reverse_path.to_string())?);
+    text += &format!(" size={}", transaction.size);
+    let wishes = &transaction.wishes;
+    for (word, wished) in [
+        ("ours", transaction.ours),
+        ("8bit", wishes.eight_bit),
+        ("utf8", wishes.utf8),
+        ("ret=full", wishes.ret == Some(Ret::Full)),
+        ("ret=hdrs", wishes.ret == Some(Ret::Headers)),
+    ] {
+        if wished {
+            text += &format!(" {word}");
+        }
+    }
+    if let Some(id) = &wishes.envelope_id {
+        text += &format!(" envid={}", plain(id)?);
+    }
+    text += " to";
+    for recipient in &transaction.recipients {
+        text += &format!(" {}", plain(&recipient.address.to_string())?);
+        if let Some(notify) = recipient.notify {
+            let names = [
+                ("never", Notify::NEVER),
+                ("success", Notify::SUCCESS),
+                ("failure", Notify::FAILURE),
+                ("delay", Notify::DELAY),
+            ];
+            let names: Vec<&str> = names
+                .iter()
+                .filter(|(_, one)| notify.0 & one.0 != 0)
+                .map(|(name, _)| *name)
+                .collect();
+            text += &format!(",notify={}", plain(&names.join("+"))?);
+        }
+        if let Some(original) = &recipient.original {
+            text += &format!(",orcpt={}", plain(original)?);
+        }
+    }
+    Ok(text)
 }
 
 fn outcome(outcome: &Outcome) -> String {

@@ -3,7 +3,7 @@
 //! ```text
 //! ASK: StartTls                          ANS: secure | failed
 //! ASK: VerifyPassword alice              ANS: granted alice@one.test | denied | busy
-//! ASK: ScramSalt alice                   ANS: salt
+//! ASK: ScramSalt alice                   ANS: salt [base64 iterations=4096 nonce=base64]
 //! ASK: ScramProof alice n=alice,r=…      ANS: granted alice@one.test | denied
 //! ASK: ResolveRecipient <b@one.test>     ANS: local b@one.test | remote c@two.test | refuse 550 5.1.1 text
 //!                                        (an alias: several of the first two, with `, ` between them)
@@ -15,18 +15,22 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Session;
 use super::ask::*;
+use super::trace::New;
 use crate::address::Mailbox;
 use crate::bytes::base64;
+use crate::limits;
 use crate::machine::Answer;
 use crate::policy::access::{AuthorVerdict, Login, RecipientVerdict, Refusal, Target};
 use crate::sasl::{ProofVerdict, ScramSalt};
 use crate::script::ScriptForm;
 use crate::store::AccountId;
 use crate::store::queue::{QueuedRecipient, Ret, Task};
+use crate::trace::script::{self, Scripted};
 
 impl ScriptForm for Session {
     fn ask_line(ask: &Ask) -> String {
@@ -100,6 +104,122 @@ impl ScriptForm for Session {
             "Shed" => Ok(Notice::Shed),
             _ => Err(format!("no such notice: {text}")),
         }
+    }
+}
+
+impl Scripted for Session {
+    type Names = ();
+
+    fn settings(new: &New) -> Result<(Vec<String>, New, ()), String> {
+        let settings = &new.settings;
+        let mut lines = Vec::new();
+        for (name, given) in [
+            ("submission", settings.submission),
+            ("tls", new.tls.is_some()),
+            ("plain", new.tls.is_none() && !settings.starttls),
+            ("plaintext_auth", settings.plaintext_auth),
+            ("scram", settings.scram),
+        ] {
+            if given {
+                lines.push(name.into());
+            }
+        }
+        if settings.message_max != limits::MESSAGE {
+            lines.push(format!("max {}", settings.message_max));
+        }
+        let made = New {
+            settings: Arc::new(Settings {
+                hostname: "mx.one.test".into(),
+                starttls: new.tls.is_none() && settings.starttls,
+                ..(**settings).clone()
+            }),
+            peer: Peer {
+                ip: [192, 0, 2, 7].into(),
+                port: 49_152,
+            },
+            tls: new.tls.is_some().then(|| TlsEvidence {
+                version: "TLSv1.3".into(),
+                cipher: "TLS_AES_256_GCM_SHA384".into(),
+                bits: 256,
+            }),
+            machine: 1,
+            seed: [7; 16],
+            now: script::BEGIN,
+        };
+        Ok((lines, made, ()))
+    }
+
+    fn answer_text((): &mut (), value: &Value) -> Result<String, String> {
+        let refuse = |refusal: &Refusal| {
+            let [class, subject, detail] = refusal.status;
+            format!("refuse {} {class}.{subject}.{detail} {}", refusal.code, refusal.text)
+        };
+        Ok(match value {
+            Value::Tls(outcome) => tls_text(outcome).into(),
+            Value::Password(verdict) => password_text(verdict),
+            Value::Proof(verdict) => proof_text(verdict),
+            Value::Salt(salt) => salt_text(salt),
+            Value::Recipient(verdict) => match &verdict.outcome {
+                Err(refusal) => refuse(refusal),
+                Ok(targets) => {
+                    let targets: Vec<String> = targets
+                        .iter()
+                        .map(|target| match target {
+                            Target::Local { address, .. } => format!("local {address}"),
+                            Target::Remote { address } => format!("remote {address}"),
+                        })
+                        .collect();
+                    targets.join(", ")
+                }
+            },
+            Value::Author(verdict) => verdict.outcome.as_ref().map_or_else(refuse, |()| "yes".into()),
+            Value::Sink(opened) => sink_text(*opened).into(),
+            Value::Committed(Committed::Done) => "done".into(),
+            Value::Committed(Committed::Full) => "full".into(),
+            Value::Committed(Committed::Failed) => "failed".into(),
+        })
+    }
+
+    fn notice_text((): &mut (), notice: &Notice) -> Result<String, String> {
+        Ok(match notice {
+            Notice::Shutdown => "Shutdown".into(),
+            Notice::Shed => "Shed".into(),
+        })
+    }
+}
+
+pub(crate) fn tls_text(outcome: &TlsOutcome) -> &'static str {
+    match outcome {
+        TlsOutcome::Secure(_) => "secure",
+        TlsOutcome::Failed => "failed",
+    }
+}
+
+pub(crate) fn password_text(verdict: &PasswordVerdict) -> String {
+    match verdict {
+        PasswordVerdict::Granted(login) => format!("granted {}", login.name),
+        PasswordVerdict::Denied => "denied".into(),
+        PasswordVerdict::Busy => "busy".into(),
+    }
+}
+
+pub(crate) fn proof_text(verdict: &ProofVerdict) -> String {
+    match verdict {
+        ProofVerdict::Granted { login, .. } => format!("granted {}", login.name),
+        ProofVerdict::Denied => "denied".into(),
+    }
+}
+
+pub(crate) fn salt_text(salt: &ScramSalt) -> String {
+    let (octets, nonce) = (base64::encode(&salt.salt), base64::encode(&salt.nonce));
+    format!("salt {octets} iterations={} nonce={nonce}", salt.iterations)
+}
+
+pub(crate) fn sink_text(opened: SinkOpened) -> &'static str {
+    match opened {
+        SinkOpened::Ready => "ready",
+        SinkOpened::Full => "full",
+        SinkOpened::Failed => "failed",
     }
 }
 
@@ -179,14 +299,24 @@ fn password_verdict(text: &str) -> Option<PasswordVerdict> {
     }
 }
 
-/// `salt`: the salt of RFC 7677 §3, 4096 rounds, and a nonce of zeros.
+/// `salt`: the salt of RFC 7677 §3, 4096 rounds, and a nonce of zeros; or `salt base64 iterations=N nonce=base64`.
 pub(crate) fn scram_salt(text: &str) -> Option<ScramSalt> {
-    let salt = base64::decode(b"W22ZaJ0SNY7soEsUEjb6gQ==")?.try_into().ok()?;
-    (text == "salt").then_some(ScramSalt {
-        salt,
+    let mut words = text.split(' ');
+    (words.next()? == "salt").then_some(())?;
+    let salt = words.next().unwrap_or("W22ZaJ0SNY7soEsUEjb6gQ==");
+    let mut made = ScramSalt {
+        salt: base64::decode(salt.as_bytes())?.try_into().ok()?,
         iterations: 4096,
         nonce: [0; 18],
-    })
+    };
+    for word in words {
+        match word.split_once('=')? {
+            ("iterations", value) => made.iterations = value.parse().ok()?,
+            ("nonce", value) => made.nonce = base64::decode(value.as_bytes())?.try_into().ok()?,
+            _ => return None,
+        }
+    }
+    Some(made)
 }
 
 /// `granted alice@one.test`, with a signature of zeros; `denied`.

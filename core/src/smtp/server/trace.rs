@@ -1,20 +1,16 @@
 //! Recording: what the session takes, and what a recording shows of the lines that hold a password, or might.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ask::{Ask, Committed, PasswordVerdict, Peer, Settings, SinkOpened, TlsEvidence, TlsOutcome, Value};
 use super::{Session, State};
 use crate::bytes::base64;
-use crate::limits;
 use crate::machine::SlotId;
-use crate::policy::access::{Refusal, Target};
 use crate::sasl::{Exchange, Mechanism, ProofVerdict};
 use crate::smtp::command::{self, Command, Syntax};
 use crate::time::Now;
 use crate::trace::marks::What;
-use crate::trace::script::{self, Scripted};
 use crate::trace::{Hidden, Kind, Marks, Recordable, Said};
 
 /// Everything that [`Session::new`] takes.
@@ -127,14 +123,6 @@ impl Recordable for Session {
             | Value::Committed(_) => None,
         }
     }
-
-    fn secrets(_: &New) -> Vec<Hidden> {
-        Vec::new()
-    }
-
-    fn open(_: &Ask) -> bool {
-        false
-    }
 }
 
 /// The message that proves to a client that we know its keys, and what a recording shows of it.
@@ -233,7 +221,11 @@ fn shown_command(line: &[u8]) -> Option<Vec<u8>> {
             Some([&line[..end - initial.len()], &shown, &line[end..]].concat())
         }
         Err(Syntax::Unknown) => Some(masked(line)),
-        Err(Syntax::Argument(_)) if is_auth => Some([&line[..4], &masked_words(&line[4..])].concat()),
+        // A mechanism that is no UTF-8 stays none.
+        Err(Syntax::Argument(_)) if is_auth => {
+            let mask = |byte: &u8| if byte.is_ascii() { masked_word(*byte) } else { 0xff };
+            Some(line[..4].iter().copied().chain(line[4..].iter().map(mask)).collect())
+        }
         Ok(_)
         | Err(
             Syntax::NotImplemented
@@ -260,83 +252,9 @@ const FOREIGN: [&str; 8] = [
 
 /// Keeps spaces too.
 fn masked_words(bytes: &[u8]) -> Vec<u8> {
-    let keep = |byte: &u8| if byte.is_ascii_whitespace() { *byte } else { b'x' };
-    bytes.iter().map(keep).collect()
+    bytes.iter().copied().map(masked_word).collect()
 }
 
-impl Scripted for Session {
-    fn settings(new: &New) -> (Vec<String>, New) {
-        let settings = &new.settings;
-        let mut lines = Vec::new();
-        for (name, given) in [
-            ("submission", settings.submission),
-            ("tls", new.tls.is_some()),
-            ("plain", new.tls.is_none() && !settings.starttls),
-            ("plaintext_auth", settings.plaintext_auth),
-            ("scram", settings.scram),
-        ] {
-            if given {
-                lines.push(name.into());
-            }
-        }
-        if settings.message_max != limits::MESSAGE {
-            lines.push(alloc::format!("max {}", settings.message_max));
-        }
-        let made = New {
-            settings: Arc::new(Settings {
-                hostname: "mx.one.test".into(),
-                starttls: new.tls.is_none() && settings.starttls,
-                ..(**settings).clone()
-            }),
-            peer: Peer {
-                ip: [192, 0, 2, 7].into(),
-                port: 49_152,
-            },
-            tls: new.tls.is_some().then(|| TlsEvidence {
-                version: "TLSv1.3".into(),
-                cipher: "TLS_AES_256_GCM_SHA384".into(),
-                bits: 256,
-            }),
-            machine: 1,
-            seed: [7; 16],
-            now: script::BEGIN,
-        };
-        (lines, made)
-    }
-
-    fn answer_text(value: &Value) -> Option<String> {
-        let refuse = |refusal: &Refusal| {
-            let [class, subject, detail] = refusal.status;
-            alloc::format!("refuse {} {class}.{subject}.{detail} {}", refusal.code, refusal.text)
-        };
-        Some(match value {
-            Value::Tls(TlsOutcome::Secure(_)) => "secure".into(),
-            Value::Tls(TlsOutcome::Failed) => "failed".into(),
-            Value::Password(PasswordVerdict::Granted(login)) | Value::Proof(ProofVerdict::Granted { login, .. }) => {
-                alloc::format!("granted {}", login.name)
-            }
-            Value::Password(PasswordVerdict::Denied) | Value::Proof(ProofVerdict::Denied) => "denied".into(),
-            Value::Password(PasswordVerdict::Busy) => "busy".into(),
-            // Its nonce comes back in what the client said.
-            Value::Salt(_) => return None,
-            Value::Recipient(verdict) => match &verdict.outcome {
-                Err(refusal) => refuse(refusal),
-                Ok(targets) => {
-                    let targets: Vec<String> = targets
-                        .iter()
-                        .map(|target| match target {
-                            Target::Local { address, .. } => alloc::format!("local {address}"),
-                            Target::Remote { address } => alloc::format!("remote {address}"),
-                        })
-                        .collect();
-                    targets.join(", ")
-                }
-            },
-            Value::Author(verdict) => verdict.outcome.as_ref().map_or_else(refuse, |()| "yes".into()),
-            Value::Sink(SinkOpened::Ready) => "ready".into(),
-            Value::Sink(SinkOpened::Full) | Value::Committed(Committed::Full) => "full".into(),
-            Value::Sink(SinkOpened::Failed) | Value::Committed(Committed::Failed) => "failed".into(),
-            Value::Committed(Committed::Done) => "done".into(),
-        })
-    }
+fn masked_word(byte: u8) -> u8 {
+    if byte.is_ascii_whitespace() { byte } else { b'x' }
 }

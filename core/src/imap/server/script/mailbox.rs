@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{key, parse as parse_number, word};
 use crate::imap::flag;
 use crate::store::request::Selected;
-use crate::store::version::{CHUNK_ROWS, Chunk, Fixed, FlagColumns, Version};
+use crate::store::version::{self as store, CHUNK_ROWS, Chunk, Fixed, FlagColumns, Version};
 use crate::store::{EmailId, Flags, KeywordBits, Location, Lsn, ModSeq, Uid};
 use crate::time::UnixTime;
 
@@ -50,20 +50,89 @@ pub(super) fn parse(text: &str) -> Result<Selected, String> {
     })
 }
 
+/// As [`parse`] reads it, from behind the id.
+///
+/// # Errors
+/// A keyword that would be read as something else.
+pub(super) fn text(version: &Version, recent_from: Uid) -> Result<String, String> {
+    if let Some(keyword) = version
+        .keywords
+        .iter()
+        .find(|keyword| keyword.contains(['+', ',', ':', '@', '#']))
+    {
+        return Err(format!("a script has no words for the keyword {keyword}"));
+    }
+    let mut text = format!(
+        " lsn={} uidvalidity={} next={}",
+        version.lsn, version.uid_validity, version.uid_next.0
+    );
+    if recent_from != version.uid_next {
+        text += &format!(" recent={}", recent_from.0);
+    }
+    if !version.keywords.is_empty() {
+        let names: Vec<&str> = version.keywords.iter().map(|keyword| &**keyword).collect();
+        text += &format!(" keywords={}", names.join("+"));
+    }
+    let mut rows = version.rows().peekable();
+    let mut separator = " rows=";
+    while let Some(row) = rows.next() {
+        let same =
+            |first: &store::Row, next: &store::Row| row_text(&version.keywords, first) == row_text(&version.keywords, next);
+        let mut last = row.uid.0;
+        while let Some(next) = rows.next_if(|next| next.uid.0 == last + 1 && same(&row, next)) {
+            last = next.uid.0;
+        }
+        let uids = if last == row.uid.0 {
+            format!("{last}")
+        } else {
+            format!("{}-{last}", row.uid.0)
+        };
+        text += &format!("{separator}{uids}{}", row_text(&version.keywords, &row));
+        separator = ",";
+    }
+    Ok(text)
+}
+
+/// `[:flags][@size[/prefix]][#date]`
+fn row_text(table: &[Arc<str>], row: &store::Row) -> String {
+    let system = flag::SYSTEM
+        .iter()
+        .filter(|(one, _)| row.flags.contains(*one))
+        .map(|(_, name)| *name);
+    let keywords = table.iter().enumerate().filter(|(bit, _)| row.keywords.0 & (1 << bit) != 0);
+    let names: Vec<&str> = system.chain(keywords.map(|(_, name)| &**name)).collect();
+    let mut text = String::new();
+    if !names.is_empty() {
+        text += &format!(":{}", names.join("+"));
+    }
+    match (row.size, row.prefix) {
+        (SIZE, 0) => {}
+        (size, 0) => text += &format!("@{size}"),
+        (size, prefix) => text += &format!("@{size}/{prefix}"),
+    }
+    if row.internal_date.seconds() != INTERNAL_DATE {
+        text += &format!("#{}", row.internal_date.seconds());
+    }
+    text
+}
+
 struct Row {
     uid: u32,
     flags: Flags,
     keywords: u64,
     size: u32,
     prefix: u16,
+    date: i64,
 }
 
 #[derive(Default)]
 struct Rows(Vec<Row>);
 
 impl Rows {
-    /// `uid[-uid][:flags][@size[/prefix]]`
+    /// `uid[-uid][:flags][@size[/prefix]][#date]`
     fn add(&mut self, text: &str, table: &mut Vec<Arc<str>>) -> Result<(), String> {
+        let (text, date) = text.split_once('#').unwrap_or((text, ""));
+        let date = if date.is_empty() { INTERNAL_DATE } else { parse_number(date)? };
         let (text, size) = text.split_once('@').unwrap_or((text, ""));
         let (size, prefix) = size.split_once('/').unwrap_or((size, "0"));
         let size = if size.is_empty() { SIZE } else { parse_number(size)? };
@@ -92,6 +161,7 @@ impl Rows {
                 keywords,
                 size,
                 prefix,
+                date,
             });
         }
         Ok(())
@@ -105,7 +175,7 @@ fn chunk(rows: &[Row]) -> Chunk {
             uid: rows.iter().map(|row| Uid(row.uid)).collect(),
             size: rows.iter().map(|row| row.size).collect(),
             prefix: rows.iter().map(|row| row.prefix).collect(),
-            internal_date: alloc::vec![UnixTime::from_seconds(INTERNAL_DATE); many],
+            internal_date: rows.iter().map(|row| UnixTime::from_seconds(row.date)).collect(),
             save_date: alloc::vec![UnixTime::from_seconds(INTERNAL_DATE); many],
             email_id: alloc::vec![EmailId([0; 16]); many],
             location: alloc::vec![Location::Pack { pack: 0, offset: 0 }; many],

@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! ASK: VerifyPassword fred            ANS: granted fred / denied / busy
-//! ASK: ScramSalt fred                 ANS: salt
+//! ASK: ScramSalt fred                 ANS: salt [base64 iterations=4096 nonce=base64]
 //! ASK: ScramProof fred n=fred,r=…     ANS: granted fred / denied
 //! ASK: StartTls                       ANS: secure / failed
 //! ASK: Mailboxes                      ANS: mailboxes INBOX Sent:\Sent Old:unsubscribed
 //! ASK: Select INBOX watch recent      ANS: mailbox next=5 rows=1:\Seen,2,4:\Deleted+$Junk@310
 //! ASK: Changes since 7 recent         ANS: list @8 own flagged 2, @9 expunged 1+3; mailbox lsn=9 next=5 rows=2:\Seen,4
 //!                                     ANS: diff; mailbox lsn=9 …
-//! ASK: Digests 1,2                    ANS: digests From: a@b.test\r\n\r\nhello | gone
+//! ASK: Digests 1,2                    ANS: digests From: a@b.test\r\n\r\nhello | gone | record base64 (of a recording)
 //! ASK: OpenBodies 1[0+300] 2[0+20]    ANS: ready / missing / corrupt / unreadable       then BODYIN: …
-//! ASK: Match 1,2                      ANS: messages From: a@b.test\r\n\r\nhello | gone
+//! ASK: Match 1,2                      ANS: messages From: a@b.test\r\n\r\nhello | gone        or: matched yes no
 //! ASK: SetFlags 1,2 +(\Seen)          ANS: done lsn=9
 //! ASK: Expunge all                    ANS: done lsn=9
 //! ASK: OpenMessage 310                ANS: ready / full / failed
@@ -22,7 +22,8 @@
 //! ```
 //!
 //! A mailbox: `mailbox [id=1] [lsn=1] [uidvalidity=1] [next=1] [recent=…] [keywords=a+b] [rows=…]`; a row:
-//! `uid[-uid][:flags][@size[/prefix]]`, flags joined by `+`. Where the store says no: `refused missing / full / limit / stopping`.
+//! `uid[-uid][:flags][@size[/prefix]][#date]`, flags joined by `+`, the date in seconds since 1970. In a list a name may stand in
+//! quotes, and `:nonexistent` and `:unsubscribed` behind a use. Where the store says no: `refused missing / full / limit [text] / stopping`.
 
 use alloc::format;
 use alloc::string::String;
@@ -34,6 +35,7 @@ use super::ask::{
     AppendDone, Appended, Ask, BodiesOpened, Digests, ExpungeDone, FlagsSet, FlagsSetAt, MailboxList, Matched, Notice, Opened,
     Pulled, PulledChanges, TransferDone, TreeChanged, Value,
 };
+use crate::bytes::base64;
 use crate::imap::flag;
 use crate::imap::search::{Candidate, Matcher, Program};
 use crate::imap::sequence::Intervals;
@@ -41,6 +43,7 @@ use crate::machine::{Answer, BodyError};
 use crate::message::digest::Digest;
 use crate::message::intake::Intake;
 use crate::policy::access::Login;
+use crate::record::Record;
 use crate::sasl::ProofVerdict;
 use crate::script::ScriptForm;
 use crate::smtp::server::ask::{PasswordVerdict, SinkOpened, TlsEvidence, TlsOutcome};
@@ -50,6 +53,7 @@ use crate::store::version::{Change, ChangeKind, Changes};
 use crate::store::{AccountId, Flags, Lsn, MailboxId, MailboxKey, MailboxName, SpecialUse, Uid};
 
 mod mailbox;
+mod text;
 mod tree;
 
 /// The account that `granted` logs in as.
@@ -179,7 +183,10 @@ impl ScriptForm for Session {
                 program,
                 candidates,
                 ..
-            } => then.answer(Matched(match_messages(text, &program, &candidates)?)),
+            } => then.answer(Matched(match word {
+                "matched" => parse_matched(rest, candidates.len())?,
+                _ => match_messages(text, &program, &candidates)?,
+            })),
             Ask::SetFlags { then, .. } => then.answer(FlagsSet(match refused {
                 Some(refused) => Err(refused),
                 None => Ok(FlagsSetAt {
@@ -268,13 +275,14 @@ fn key(id: &str) -> Result<MailboxKey, String> {
 }
 
 fn parse_refused(text: &str) -> Result<Refused, String> {
-    Ok(match text {
+    let (word, why) = text.split_once(' ').unwrap_or((text, "as the script says"));
+    Ok(match word {
         "missing" => Refused::NoSuchMailbox,
         "full" => Refused::DiskFull,
-        "limit" => Refused::Limit("as the script says".into()),
+        "limit" => Refused::Limit(why.into()),
         "stopping" => Refused::Stopping,
         "exists" => Refused::AlreadyExists,
-        "cannot" => Refused::Cannot("as the script says".into()),
+        "cannot" => Refused::Cannot(why.into()),
         "children" => Refused::HasChildren,
         "use" => Refused::UseTaken,
         "destination" => Refused::NoDestination,
@@ -283,29 +291,52 @@ fn parse_refused(text: &str) -> Result<Refused, String> {
     })
 }
 
-/// `mailboxes name[:use]…`
+/// `mailboxes name[:use][:unsubscribed][:nonexistent]…`
 fn parse_list(text: &str) -> Result<Arc<[ListedMailbox]>, String> {
-    let mut list = Vec::new();
-    for (index, word) in text.split_whitespace().enumerate() {
-        let (name, what) = word.split_once(':').unwrap_or((word, ""));
-        let special_use = match what {
-            "" | "unsubscribed" | "nonexistent" => None,
-            "\\Archive" => Some(SpecialUse::Archive),
-            "\\Drafts" => Some(SpecialUse::Drafts),
-            "\\Junk" => Some(SpecialUse::Junk),
-            "\\Sent" => Some(SpecialUse::Sent),
-            "\\Trash" => Some(SpecialUse::Trash),
-            _ => return Err(format!("no use of a mailbox: {what}")),
+    let (mut list, mut rest) = (Vec::new(), text.trim());
+    while !rest.is_empty() {
+        let (name, behind) = listed_name(rest)?;
+        let (words, behind) = behind.split_once(' ').unwrap_or((behind, ""));
+        let mut listed = ListedMailbox {
+            mailbox: Some(MailboxId([list.len() as u8 + 1; 16])),
+            name: MailboxName(name.as_str().into()),
+            special_use: None,
+            subscribed: true,
         };
-        list.push(ListedMailbox {
-            mailbox: (what != "nonexistent").then_some(MailboxId([index as u8 + 1; 16])),
-            name: MailboxName(name.into()),
-            special_use,
-            subscribed: what != "unsubscribed",
-        });
+        for word in words.split(':').filter(|word| !word.is_empty()) {
+            match word {
+                "unsubscribed" => listed.subscribed = false,
+                "nonexistent" => listed.mailbox = None,
+                "\\Archive" => listed.special_use = Some(SpecialUse::Archive),
+                "\\Drafts" => listed.special_use = Some(SpecialUse::Drafts),
+                "\\Junk" => listed.special_use = Some(SpecialUse::Junk),
+                "\\Sent" => listed.special_use = Some(SpecialUse::Sent),
+                "\\Trash" => listed.special_use = Some(SpecialUse::Trash),
+                _ => return Err(format!("no use of a mailbox: {word}")),
+            }
+        }
+        list.push(listed);
+        rest = behind.trim_start();
     }
     list.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(list.into())
+}
+
+/// A name and what is behind it: up to a blank or a colon, or in quotes with `\"` and `\\`.
+fn listed_name(text: &str) -> Result<(String, &str), String> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find([' ', ':']).unwrap_or(text.len());
+        return Ok((text[..end].into(), &text[end..]));
+    };
+    let (mut name, mut parts) = (String::new(), quoted.char_indices());
+    while let Some((at, part)) = parts.next() {
+        match part {
+            '"' => return Ok((name, &quoted[at + 1..])),
+            '\\' => name.extend(parts.next().map(|(_, part)| part)),
+            _ => name.push(part),
+        }
+    }
+    Err(format!("a quote is missing: {text}"))
 }
 
 /// `list @lsn [own] appended|flagged|expunged uid+uid, …; mailbox …`, or `diff; mailbox …`
@@ -359,17 +390,39 @@ fn match_messages(text: &str, program: &Arc<Program>, candidates: &[Candidate]) 
     Ok(matched.collect())
 }
 
-/// `digests message | message | gone`, each message with `\r\n` escaped.
+/// `matched yes no`: as it was recorded.
+fn parse_matched(text: &str, wanted: usize) -> Result<Vec<bool>, String> {
+    let matched = text.split_whitespace().map(|word| match word {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("yes or no, not {word}")),
+    });
+    let matched = matched.collect::<Result<Vec<bool>, String>>()?;
+    if matched.len() == wanted {
+        Ok(matched)
+    } else {
+        Err(format!("{wanted} messages are wanted, not {}", matched.len()))
+    }
+}
+
+/// `digests message | message | gone`, each message with `\r\n` escaped, or `record` and a recorded digest.
 fn parse_digests(text: &str, wanted: usize) -> Result<Vec<Option<Arc<Digest>>>, String> {
     let list = text.strip_prefix("digests ").ok_or("digests message | message | gone")?;
     let list = list.split(" | ").map(|message| {
-        (message != "gone").then(|| {
-            let mut intake = Intake::new();
-            intake.update(message.replace("\\r", "\r").replace("\\n", "\n").as_bytes());
-            Arc::new(intake.finish().digest)
-        })
+        if message == "gone" {
+            return Ok(None);
+        }
+        if let Some(recorded) = message.strip_prefix("record ") {
+            let recorded = base64::decode(recorded.as_bytes()).ok_or("a digest is not in base64")?;
+            return Digest::from_record(&recorded)
+                .map(|digest| Some(Arc::new(digest)))
+                .map_err(|error| String::from(error.0));
+        }
+        let mut intake = Intake::new();
+        intake.update(message.replace("\\r", "\r").replace("\\n", "\n").as_bytes());
+        Ok(Some(Arc::new(intake.finish().digest)))
     });
-    let list: Vec<Option<Arc<Digest>>> = list.collect();
+    let list = list.collect::<Result<Vec<Option<Arc<Digest>>>, String>>()?;
     if list.len() == wanted {
         Ok(list)
     } else {

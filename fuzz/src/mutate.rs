@@ -1,0 +1,222 @@
+//! Mutations of text: of lines, words and numbers. libFuzzer's own, of octets, hardly ever leave a line of a protocol whole, and never
+//! a literal: whatever stands behind a grammar is out of their reach.
+
+/// Changes the first `size` octets of `data` to at most `max`, how many: text by lines and words, or octets as libFuzzer does.
+#[cfg(feature = "libfuzzer")]
+pub fn mutate(data: &mut [u8], size: usize, max: usize, dictionary: &str, seed: u32) -> usize {
+    if seed % 2 == 0 {
+        return libfuzzer_sys::fuzzer_mutate(data, size, max);
+    }
+    let mut changed = changed(&data[..size], dictionary, seed / 2);
+    changed.truncate(max);
+    data[..changed.len()].copy_from_slice(&changed);
+    changed.len()
+}
+
+/// The words of a dictionary of libFuzzer's.
+fn words(dictionary: &str) -> Vec<&str> {
+    let quoted = dictionary
+        .lines()
+        .filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
+    let words = quoted.flat_map(|entry| entry.split(|c: char| !c.is_ascii_alphanumeric()));
+    words.filter(|word| word.len() > 1 && !word.starts_with('x')).collect()
+}
+
+/// One change of `input`, which follows from `seed`.
+pub fn changed(input: &[u8], dictionary: &str, seed: u32) -> Vec<u8> {
+    let mut random = Random(u64::from(seed) << 1 | 1);
+    match random.below(10) {
+        9 => steer(input, &mut random),
+        8 => known_word(input, dictionary, &mut random),
+        0 | 1 => repeat_lines(input, &mut random),
+        2 => drop_lines(input, &mut random),
+        3 | 4 => number(input, &mut random),
+        5 | 6 => word(input, &mut random),
+        _ => lengthen(input, &mut random),
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    /// Below `bound`, or 0.
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound.max(1)
+    }
+}
+
+/// Where lines begin, and the end.
+fn lines(input: &[u8]) -> Vec<usize> {
+    let ends = input.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let mut places: Vec<usize> = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+    if places.last() != Some(&input.len()) {
+        places.push(input.len());
+    }
+    places
+}
+
+/// From one to four lines, as a range of octets.
+fn some_lines(places: &[usize], random: &mut Random) -> std::ops::Range<usize> {
+    let first = random.below(places.len() - 1);
+    let last = (first + 1 + random.below(4)).min(places.len() - 1);
+    places[first]..places[last]
+}
+
+/// Lines again, behind themselves or anywhere, now and then many times.
+fn repeat_lines(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let places = lines(input);
+    if places.len() < 2 {
+        return input.to_vec();
+    }
+    let range = some_lines(&places, random);
+    let times = if random.below(8) == 0 { 2 + random.below(40) } else { 1 };
+    let at = match random.below(2) {
+        0 => range.end,
+        _ => places[random.below(places.len())],
+    };
+    [&input[..at], &input[range].repeat(times), &input[at..]].concat()
+}
+
+fn drop_lines(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let places = lines(input);
+    if places.len() < 3 {
+        return input.to_vec();
+    }
+    let range = some_lines(&places, random);
+    [&input[..range.start], &input[range.end..]].concat()
+}
+
+/// Ranges of octets that are such, and as many as possible each.
+fn runs(input: &[u8], such: impl Fn(u8) -> bool) -> Vec<std::ops::Range<usize>> {
+    let mut found: Vec<std::ops::Range<usize>> = Vec::new();
+    for (at, byte) in input.iter().enumerate() {
+        match found.last_mut() {
+            Some(last) if such(*byte) && last.end == at => last.end = at + 1,
+            _ if such(*byte) => found.push(at..at + 1),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// With another digit somewhere.
+fn digit(number: u64, random: &mut Random) -> u64 {
+    let places = number.checked_ilog10().unwrap_or(0) + 1;
+    let unit = 10u64.pow(random.below(places as usize) as u32);
+    let (without, digit) = (number - number / unit % 10 * unit, random.below(10) as u64);
+    without.saturating_add(digit.saturating_mul(unit))
+}
+
+/// Another number. If it announces a literal, or a chunk of SMTP, the octets that follow are as many.
+fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let numbers = runs(input, |byte| byte.is_ascii_digit());
+    let Some(range) = numbers.get(random.below(numbers.len())).cloned() else {
+        return input.to_vec();
+    };
+    let old: u64 = std::str::from_utf8(&input[range.clone()])
+        .ok()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(u64::MAX);
+    let new = match random.below(8) {
+        0 | 1 => random.below(10) as u64,
+        2 => old.wrapping_add(1),
+        3 => old.saturating_sub(1),
+        4 => 1 << random.below(64),
+        5 | 6 => digit(old, random),
+        _ => old.saturating_mul(1 + random.below(100_000) as u64),
+    };
+    let mut out = [&input[..range.start], new.to_string().as_bytes()].concat();
+    let rest = &input[range.end..];
+    let line = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+    out.extend_from_slice(&rest[..line]);
+    let rest = &rest[line..];
+    let announces = input[..range.start].ends_with(b"{") || input[..range.start].ends_with(b"BDAT ");
+    match (usize::try_from(old), usize::try_from(new)) {
+        (Ok(old), Ok(new)) if announces && old <= rest.len() && new <= 2000 => {
+            let octets = rest[..old].iter().copied().chain(std::iter::repeat(b'x')).take(new);
+            out.extend(octets);
+            out.extend_from_slice(&rest[old..]);
+        }
+        _ => out.extend_from_slice(rest),
+    }
+    out
+}
+
+/// Up to three words in the place of one, or behind it (with what stands before them, a blank or a comma), or a word less. Words are
+/// between blanks, or between anything that is no letter or digit.
+fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let words = match random.below(2) {
+        0 => runs(input, |byte| byte > b' '),
+        _ => runs(input, |byte| byte.is_ascii_alphanumeric() || byte > 0x7f),
+    };
+    if words.is_empty() {
+        return input.to_vec();
+    }
+    let [at, first] = [0; 2].map(|_| random.below(words.len()));
+    let (at, last) = (words[at].clone(), (first + random.below(3)).min(words.len() - 1));
+    let from = words[first].start..words[last].end;
+    let led = &input[from.start.saturating_sub(1)..from.end];
+    match random.below(4) {
+        0 => [&input[..at.start], &input[from], &input[at.end..]].concat(),
+        1 => [&input[..at.end], &input[from], &input[at.end..]].concat(),
+        2 => [&input[..at.start], input.get(at.end + 1..).unwrap_or_default()].concat(),
+        _ => [&input[..at.end], led, &input[at.end..]].concat(),
+    }
+}
+
+/// A word of the dictionary in the place of another.
+fn known_word(input: &[u8], dictionary: &str, random: &mut Random) -> Vec<u8> {
+    let (known, words) = (words(dictionary), runs(input, |byte| byte.is_ascii_alphanumeric()));
+    if known.is_empty() || words.is_empty() {
+        return input.to_vec();
+    }
+    let (known, at) = (known[random.below(known.len())], words[random.below(words.len())].clone());
+    [&input[..at.start], known.as_bytes(), &input[at.end..]].concat()
+}
+
+/// Another first octet.
+fn steer(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut out = input.to_vec();
+    if let Some(first) = out.first_mut() {
+        *first ^= 1 << random.below(8);
+    }
+    out
+}
+
+/// A letter many times.
+fn lengthen(input: &[u8], random: &mut Random) -> Vec<u8> {
+    let at = random.below(input.len());
+    let Some(octet) = input.get(at) else { return vec![b'x'] };
+    let times = 1 << random.below(12);
+    [&input[..at], &vec![*octet; times], &input[at..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_announced_is_there() {
+        let input = b"a APPEND INBOX {5+}\r\nhello\r\nb NOOP\r\n";
+        let mut found = 0;
+        for seed in 0..2000 {
+            let out = number(input, &mut Random(seed << 1 | 1));
+            if out.starts_with(b"a APPEND INBOX {3+}\r\n") {
+                assert_eq!(out, b"a APPEND INBOX {3+}\r\nhel\r\nb NOOP\r\n");
+                found += 1;
+            }
+        }
+        assert!(found > 0);
+    }
+
+    #[test]
+    fn anything_can_be_changed() {
+        for input in [&b""[..], b"\n", b"x", b"1", b" \n\n", b"a {99999999999999999999}\r\n1"] {
+            (0..500).for_each(|seed| drop(changed(input, "\"a b-c\"", seed)));
+        }
+    }
+}
