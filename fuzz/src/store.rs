@@ -68,7 +68,7 @@ fn of_queue_frames(bytes: &[u8]) {
         let read = frame::parse_line(line.trim_end_matches("\r\n").as_bytes()).expect("a frame");
         assert_eq!(
             (read.uid, read.body_len, read.big, read.crc),
-            (0, place.body_len, place.big, place.body_crc)
+            (0, place.body_len, place.big, frame::checksum(&entered.prefix, place.body_crc))
         );
         assert_eq!(read.prefix_len, entered.prefix.len());
     }
@@ -77,13 +77,18 @@ fn of_queue_frames(bytes: &[u8]) {
 fn place(read: &FrameLine) -> Place {
     Place {
         body_len: read.body_len,
-        body_crc: read.crc,
+        // Twice the same prefix is none.
+        body_crc: frame::checksum(&prefix(read), read.crc),
         body_hash: [0; 32],
         big: read.big,
         copies: Vec::new(),
         queued: Vec::new(),
         changes: Vec::new(),
     }
+}
+
+fn prefix(read: &FrameLine) -> Vec<u8> {
+    vec![b'x'; read.prefix_len]
 }
 
 fn copied(read: &FrameLine) -> Copied {
@@ -96,7 +101,7 @@ fn copied(read: &FrameLine) -> Copied {
         mod_seq: ModSeq(1),
         email_id: EmailId([3; 16]),
         location: Location::Pack { pack: 0, offset: 0 },
-        prefix: vec![b'x'; read.prefix_len].into(),
+        prefix: prefix(read).into(),
         flags: Flags::SEEN,
         keywords: Vec::new(),
         internal_date: UnixTime::from_seconds(-1),

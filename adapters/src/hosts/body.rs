@@ -15,6 +15,7 @@ use pillarbox_core::machine::BodyError;
 use pillarbox_core::message::digest::Digest;
 use pillarbox_core::message::mime::Walker;
 use pillarbox_core::store::disk::{DiskError, DiskOp, DiskPath, DiskValue};
+use pillarbox_core::store::frame::checksum;
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{AccountId, Location, layout};
 
@@ -95,8 +96,8 @@ struct Reader<E: Env> {
     parts: VecDeque<BodyRange>,
     /// The small message read last: neighbouring ranges are often of one message.
     loaded: Option<(Row, Arc<[u8]>)>,
-    /// The checksum of the large body that is being passed whole.
-    crc: Option<Crc32c>,
+    /// The checksum of the large body that is being passed whole, and that of its prefix.
+    crc: Option<(Crc32c, u32)>,
 }
 
 impl<E: Env> Reader<E> {
@@ -154,6 +155,10 @@ impl<E: Env> Reader<E> {
             let len = part.len.min(most) as usize;
             let path = layout::big(self.account, row.email_id);
             let bytes = read_exactly(&self.store, path, part.start - prefix, len).await?;
+            if part.start == prefix {
+                let before = load_prefix(&self.store, self.account, row).await?;
+                self.crc = Some((Crc32c::new(), crc32c(&before)));
+            }
             self.check(&part, &bytes)?;
             bytes
         };
@@ -174,19 +179,18 @@ impl<E: Env> Reader<E> {
     /// Follows the checksum of a large body from its first octet to its last.
     fn check(&mut self, part: &BodyRange, bytes: &[u8]) -> Result<(), BodyError> {
         let row = &part.row;
-        if part.start == u64::from(row.prefix) {
-            self.crc = Some(Crc32c::new());
-        }
-        let Some(crc) = &mut self.crc else { return Ok(()) };
+        let Some((mut crc, before)) = self.crc.take() else {
+            return Ok(());
+        };
         crc.update(bytes);
         if part.start + bytes.len() as u64 == u64::from(row.size) {
-            let crc = self.crc.take().map(Crc32c::finish);
-            return if crc == Some(row.crc) {
+            return if crc.finish() ^ before == row.crc {
                 Ok(())
             } else {
                 Err(BodyError::Corrupt)
             };
         }
+        self.crc = Some((crc, before));
         if bytes.len() as u64 == part.len {
             self.crc = None; // the range ends inside the body
         }
@@ -201,8 +205,8 @@ pub(super) async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row
         Some((prefix, body)) => [&prefix[..], &body[..]].concat(),
         None => read_exactly(store, layout::pack(account, pack), offset, row.size as usize).await?,
     };
-    let body = message.get(usize::from(row.prefix)..).ok_or(BodyError::Corrupt)?;
-    if message.len() != row.size as usize || crc32c(body) != row.crc {
+    let (prefix, body) = message.split_at_checked(usize::from(row.prefix)).ok_or(BodyError::Corrupt)?;
+    if message.len() != row.size as usize || checksum(prefix, crc32c(body)) != row.crc {
         return Err(BodyError::Corrupt);
     }
     Ok(message)
@@ -210,6 +214,9 @@ pub(super) async fn load<E: Env>(store: &Store<E>, account: AccountId, row: &Row
 
 /// The prefix of a large message.
 pub(super) async fn load_prefix<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -> Result<Vec<u8>, BodyError> {
+    if row.prefix == 0 {
+        return Ok(Vec::new());
+    }
     let (Location::Pack { pack, offset } | Location::Big { pack, offset }) = row.location;
     match store.held(account, pack, offset) {
         Some((prefix, _)) => Ok(prefix.to_vec()),
@@ -297,7 +304,7 @@ async fn large_digest<E: Env>(store: &Store<E>, account: AccountId, row: &Row) -
             })
             .await;
     }
-    if crc.finish() != row.crc {
+    if checksum(&load_prefix(store, account, row).await?, crc.finish()) != row.crc {
         return Err(BodyError::Corrupt);
     }
     Ok(Digest::of(walker, len))

@@ -7,6 +7,7 @@ use pillarbox_core::bytes::crc::Crc32c;
 use pillarbox_core::imap::search::{Candidate, Matcher, Program};
 use pillarbox_core::limits;
 use pillarbox_core::machine::BodyError;
+use pillarbox_core::store::frame::checksum;
 use pillarbox_core::store::{AccountId, Location, layout};
 
 use super::Shared;
@@ -98,8 +99,9 @@ impl<E: Env> Pool<'_, E> {
         let Candidate { row, .. } = candidate;
         let store = &self.shared.store;
         let mut matcher = Matcher::new(self.program.clone(), candidate);
-        if row.prefix > 0 {
-            matcher.update(&load_prefix(store, self.account, &row).await?);
+        let prefix = load_prefix(store, self.account, &row).await?;
+        if !prefix.is_empty() {
+            matcher.update(&prefix);
         }
         let len = u64::from(row.size).saturating_sub(u64::from(row.prefix));
         let (mut crc, mut offset) = (Crc32c::new(), 0);
@@ -116,7 +118,7 @@ impl<E: Env> Pool<'_, E> {
             };
             (matcher, crc) = self.shared.env.blocking(work).await;
         }
-        if offset == len && crc.finish() != row.crc {
+        if offset == len && checksum(&prefix, crc.finish()) != row.crc {
             return Err(BodyError::Corrupt);
         }
         Ok(matcher.finish())

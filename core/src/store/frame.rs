@@ -6,7 +6,7 @@
 //! ```
 //!
 //! `len` counts the body; a big body's frame is a *stub*: `big:<len>` in its place, and no body follows. `internal-date` is in
-//! seconds since 1970, `flags` a number, `crc32c` the body's, in hexadecimal.
+//! seconds since 1970, `flags` a number, `crc32c` the message's ([`checksum`]), in hexadecimal.
 //!
 //! A message of the queue that ended before it was settled leaves a gap in its pack (zeros; after a power loss perhaps anything), so a
 //! frame there need not begin behind CRLF. Those frames say what was sent, not to whom: the queue's rows cannot be rebuilt from them.
@@ -16,6 +16,14 @@ use alloc::string::String;
 
 use super::MailboxId;
 use super::operation::{Copied, Place, Queued};
+use crate::bytes::crc::crc32c;
+
+/// The checksum of a message: CRC-32C of its body, exclusive or that of its prefix. So a body's is computed once, wherever it goes,
+/// and neither part can change unnoticed.
+#[must_use]
+pub fn checksum(prefix: &[u8], body_crc: u32) -> u32 {
+    body_crc ^ crc32c(prefix)
+}
 
 /// The text line of a copy's frame, with its CRLF.
 pub fn line(place: &Place, copy: &Copied) -> String {
@@ -29,7 +37,7 @@ pub fn line(place: &Place, copy: &Copied) -> String {
         copy.email_id,
         copy.internal_date.seconds(),
         copy.flags,
-        place.body_crc
+        checksum(&copy.prefix, place.body_crc)
     )
 }
 
@@ -43,7 +51,7 @@ pub fn queued_line(place: &Place, queued: &Queued) -> String {
         MailboxId(u128::from(queued.id.0).to_be_bytes()),
         queued.email_id,
         queued.entered.arrived.seconds(),
-        place.body_crc
+        checksum(&queued.entered.prefix, place.body_crc)
     )
 }
 

@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::frame;
 use super::operation::{Copied, Expunge, Flag, Place};
 use super::ranges::UidRanges;
 use super::request::FlagHow;
@@ -174,7 +175,7 @@ impl Mailbox {
         fixed.save_date.push(copy.save_date);
         fixed.email_id.push(copy.email_id);
         fixed.location.push(copy.location);
-        fixed.crc.push(place.body_crc);
+        fixed.crc.push(frame::checksum(&copy.prefix, place.body_crc));
         flags.flags.push(copy.flags);
         flags.keywords.push(keywords);
         flags.mod_seq.push(copy.mod_seq);

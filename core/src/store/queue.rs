@@ -9,6 +9,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::frame;
 use super::operation::{Place, Queued};
 use super::version::Row;
 use super::{AccountId, Flags, KeywordBits, Location, ModSeq, Uid};
@@ -220,7 +221,7 @@ impl QueuedMessage {
             save_date: self.entered.arrived,
             email_id: self.email_id,
             location: self.location,
-            crc: self.body_crc,
+            crc: frame::checksum(&self.entered.prefix, self.body_crc),
             flags: Flags(0),
             keywords: KeywordBits(0),
             mod_seq: ModSeq(0),

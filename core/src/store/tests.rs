@@ -291,13 +291,20 @@ fn a_frame_is_a_line_that_people_can_read() {
     let line = frame::line(&place, &copy);
     assert_eq!(
         line,
-        "@M1 4 6 7 02020202020202020202020202020202 03030303030303030303030303030303 1700000000 1 000000ff\r\n"
+        "@M1 4 6 7 02020202020202020202020202020202 03030303030303030303030303030303 1700000000 1 CRC\r\n"
+            .replace("CRC", &format!("{:08x}", crc32c(&copy.prefix) ^ 255))
     );
     let read = frame::parse_line(line.trim_end().as_bytes()).expect("a frame");
     assert_eq!(
         (read.body_len, read.big, read.prefix_len, read.uid, read.crc),
-        (4, false, 6, 7, 255)
+        (4, false, 6, 7, frame::checksum(&copy.prefix, 255))
     );
+    assert_ne!(
+        frame::checksum(b"Prefix", 255),
+        frame::checksum(b"Prefiy", 255),
+        "a prefix counts"
+    );
+    assert_eq!(frame::checksum(b"", 255), 255);
     let place = Place { big: true, ..place };
     let line = frame::line(&place, &copy);
     assert!(line.starts_with("@M1 big:4 6 7 "));

@@ -54,7 +54,7 @@ pub struct Fixed {
     pub email_id: Vec<EmailId>,
     /// Where it lies.
     pub location: Vec<Location>,
-    /// CRC-32C of the body alone.
+    /// The message's checksum ([`checksum`](super::frame::checksum)).
     pub crc: Vec<u32>,
 }
 
@@ -86,7 +86,7 @@ pub struct Row {
     pub email_id: EmailId,
     /// Where it lies.
     pub location: Location,
-    /// CRC-32C of the body alone.
+    /// The message's checksum ([`checksum`](super::frame::checksum)).
     pub crc: u32,
     /// System flags.
     pub flags: Flags,

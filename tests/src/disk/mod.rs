@@ -38,6 +38,7 @@ pub struct StrictDisk {
     performed: u64,
     torn: u64,
     failed: u64,
+    failed_reads: u64,
     filled: u64,
 }
 
@@ -95,6 +96,7 @@ impl StrictDisk {
             performed: 0,
             torn: 0,
             failed: 0,
+            failed_reads: 0,
             filled: 0,
         }
     }
@@ -129,6 +131,11 @@ impl StrictDisk {
         self.failed
     }
 
+    /// Of these, reads.
+    pub fn failed_reads(&self) -> u64 {
+        self.failed_reads
+    }
+
     /// Writes for which there was no room.
     pub fn filled(&self) -> u64 {
         self.filled
@@ -145,6 +152,7 @@ impl StrictDisk {
         self.performed += 1;
         if let Some(error) = fault::of(&mut self.faults, number, op) {
             self.failed += 1;
+            self.failed_reads += u64::from(matches!(op, DiskOp::Read { .. }));
             return Err(error);
         }
         match op {

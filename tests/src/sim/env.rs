@@ -122,7 +122,7 @@ impl Env for SimEnv {
             return Err(io::ErrorKind::AddrNotAvailable.into());
         }
         let end = net::connect(&self.shared, self.life, self.ip(), self.own(to)).await?;
-        Ok(Stream::plain(end))
+        Ok(Stream::connected(end, to.port()))
     }
 
     async fn tls_accept(&self, stream: Stream, server: &Certificate, alpn: Alpn) -> io::Result<(Stream, TlsEvidence)> {

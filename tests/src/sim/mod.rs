@@ -26,5 +26,5 @@ pub mod trace;
 pub mod world;
 
 pub use env::{EPOCH, SimEnv, passwords_verified};
-pub use state::{DiskSpeed, Happened, Network};
+pub use state::{DiskSpeed, Happened, Heard, Network};
 pub use world::{Ended, Nodes, World};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
-use super::state::{Life, Listening, Shared, State, Timer, nanos};
+use super::state::{Heard, Life, Listening, Shared, State, Timer, nanos};
 use super::trace::hash_of;
 
 /// How long a connection attempt into a cut network lasts.
@@ -40,10 +40,6 @@ struct Direction {
 impl Connection {
     pub(super) fn belongs_to(&self, life: Life) -> bool {
         self.lives.contains(&Some(life))
-    }
-
-    pub(super) fn ips(&self) -> [IpAddr; 2] {
-        self.ips
     }
 
     pub(super) fn reset(&mut self) {
@@ -81,6 +77,24 @@ impl End {
 }
 
 impl End {
+    /// Whether lines that this end reads are of interest, and if so which.
+    pub(super) fn keeps_heard(&self, port: u16) -> Option<&'static str> {
+        let keep = self.shared.with(|state| state.keep_heard);
+        keep.filter(|(from, _)| *from == port && self.life != Life::TEST)
+            .map(|(_, words)| words)
+    }
+
+    /// The process at this end has read a line.
+    pub(super) fn heard(&self, line: String) {
+        self.shared.with(|state| {
+            if let Some(node) = state.alive.get(&self.life).copied() {
+                let at = state.now;
+                state.event(format_args!("{node} hears on connection {}: {line}", self.connection));
+                state.happened.heard.push(Heard { node, at, line });
+            }
+        });
+    }
+
     /// Resets the connection: what is under way in either direction is gone.
     pub(super) fn abort(&self) {
         let number = self.connection;
@@ -176,7 +190,6 @@ impl AsyncWrite for End {
             if state.rng.below(1_000_000) < state.network.resets_per_million {
                 state.event(format_args!("connection {number} is reset by the network"));
                 state.happened.resets += 1;
-                state.trouble(connection.ips);
                 connection.reset();
                 return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
             }

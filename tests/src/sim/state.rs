@@ -82,11 +82,24 @@ pub struct Happened {
     pub resets: u64,
     /// Datagrams that did not arrive.
     pub datagrams_lost: u64,
-    /// Connections that were open between two nodes when something broke them: the nodes, and when, in nanoseconds. A life's end is one of a node with
-    /// itself.
-    pub troubles: Vec<([IpAddr; 2], u64)>,
-    /// Rare branches that were taken ([`pillarbox::env::Env::buggify`]), by their names.
-    pub buggified: BTreeMap<&'static str, u64>,
+    /// Ends of lives: of which node, and when, in nanoseconds.
+    pub ends: Vec<(IpAddr, u64)>,
+    /// Lines that lives read from those to whom they had connected, if the world was told to keep them
+    /// ([`super::Nodes::keep_heard`]).
+    pub heard: Vec<Heard>,
+    /// Rare branches that were taken ([`pillarbox::env::Env::buggify`]), by their names: on which node, and when.
+    pub buggified: BTreeMap<&'static str, Vec<(IpAddr, u64)>>,
+}
+
+/// A line that a process has read, whatever it makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose process.
+    pub node: IpAddr,
+    /// When, in nanoseconds.
+    pub at: u64,
+    /// The line, without its end.
+    pub line: String,
 }
 
 /// Which rare branches are taken, and how often.
@@ -131,6 +144,8 @@ pub(super) struct State {
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
     pub(super) cut_wakers: Vec<Waker>,
     pub(super) happened: Happened,
+    /// Lines from this port with these words are kept when they have been read.
+    pub(super) keep_heard: Option<(u16, &'static str)>,
     pub(super) buggify: Buggify,
     pub(super) listeners: BTreeMap<SocketAddr, Listening>,
     pub(super) connections: BTreeMap<u64, Connection>,
@@ -169,6 +184,7 @@ impl Shared {
             cuts: BTreeSet::new(),
             cut_wakers: Vec::new(),
             happened: Happened::default(),
+            keep_heard: None,
             buggify: Buggify::default(),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -223,11 +239,6 @@ impl State {
         self.nodes.get(&ip).map_or(0, |node| node.clock)
     }
 
-    /// A connection between these was broken now.
-    pub(super) fn trouble(&mut self, ips: [IpAddr; 2]) {
-        self.happened.troubles.push((ips, self.now));
-    }
-
     /// Whether a rare branch is taken on a node.
     pub(super) fn buggify(&mut self, ip: IpAddr, point: &'static str) -> bool {
         let State { rng, buggify, .. } = self;
@@ -238,7 +249,8 @@ impl State {
         let in_use = *buggify.in_use.entry(point).or_insert_with(|| rng.percent(buggify.points));
         let taken = forced && rng.percent(50) || in_use && rng.percent(buggify.taken);
         if taken {
-            *self.happened.buggified.entry(point).or_default() += 1;
+            let now = self.now;
+            self.happened.buggified.entry(point).or_default().push((ip, now));
             self.event(format_args!("{ip} takes the rare branch: {point}"));
         }
         taken
@@ -285,7 +297,7 @@ impl State {
             return;
         };
         self.event(format_args!("{ip} ends: {why:?}"));
-        self.trouble([ip, ip]);
+        self.happened.ends.push((ip, self.now));
         self.alive.remove(&life);
         self.ended.push(life);
         if let Some(node) = self.nodes.get_mut(&ip) {
@@ -294,10 +306,8 @@ impl State {
         }
         self.listeners.retain(|_, listening| listening.life != life);
         self.datagrams.retain(|_, slot| slot.life != life);
-        let now = self.now;
         for connection in self.connections.values_mut().filter(|connection| connection.belongs_to(life)) {
             connection.reset();
-            self.happened.troubles.push((connection.ips(), now));
         }
     }
 

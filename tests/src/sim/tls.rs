@@ -45,6 +45,13 @@ impl Certificate {
 pub struct Stream {
     end: End,
     layer: Option<Layer>,
+    hears: Option<Hears>,
+}
+
+/// Keeps lines with some words once they have been read.
+struct Hears {
+    words: &'static str,
+    line: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -60,7 +67,33 @@ struct Layer {
 
 impl Stream {
     pub(super) fn plain(end: End) -> Stream {
-        Stream { end, layer: None }
+        Stream {
+            end,
+            layer: None,
+            hears: None,
+        }
+    }
+
+    /// The end of whoever connected to this port.
+    pub(super) fn connected(end: End, port: u16) -> Stream {
+        let hears = end.keeps_heard(port).map(|words| Hears { words, line: Vec::new() });
+        Stream { end, layer: None, hears }
+    }
+
+    /// These octets have been read.
+    fn hear(&mut self, octets: &[u8]) {
+        let Some(hears) = &mut self.hears else { return };
+        for octet in octets {
+            if *octet != b'\n' {
+                hears.line.push(*octet);
+                continue;
+            }
+            let line = String::from_utf8_lossy(&hears.line);
+            if line.contains(hears.words) {
+                self.end.heard(line.trim_end().to_owned());
+            }
+            hears.line.clear();
+        }
     }
 
     /// Resets the connection: what is under way in either direction is gone.
@@ -192,8 +225,16 @@ impl Layer {
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
         let this = self.get_mut();
-        let Some(layer) = &mut this.layer else {
-            return Pin::new(&mut this.end).poll_read(cx, into);
+        let len = ready!(this.poll_clear(cx, into))?;
+        this.hear(&into[..len]);
+        Poll::Ready(Ok(len))
+    }
+}
+
+impl Stream {
+    fn poll_clear(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
+        let Some(layer) = &mut self.layer else {
+            return Pin::new(&mut self.end).poll_read(cx, into);
         };
         loop {
             let rest = &layer.clear[layer.clear_at..];
@@ -211,7 +252,7 @@ impl AsyncRead for Stream {
                 return Poll::Ready(Ok(0));
             }
             let mut buffer = [0; 4096];
-            let len = ready!(Pin::new(&mut this.end).poll_read(cx, &mut buffer))?;
+            let len = ready!(Pin::new(&mut self.end).poll_read(cx, &mut buffer))?;
             if len == 0 {
                 // An end without close_notify may be a truncation.
                 return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));

@@ -172,6 +172,12 @@ impl Nodes {
         self.shared.with(|state| state.trace.quieten());
     }
 
+    /// From now on lines with these words that come from this port, in the clear or behind TLS, are kept once they have been read by a
+    /// life that connected there ([`Happened::heard`]).
+    pub fn keep_heard(&self, port: u16, words: &'static str) {
+        self.shared.with(|state| state.keep_heard = Some((port, words)));
+    }
+
     /// What happened so far.
     pub fn happened(&self) -> Happened {
         self.shared.with(|state| state.happened.clone())
@@ -286,7 +292,6 @@ impl Nodes {
     pub fn cut(&self, one: IpAddr, other: IpAddr) {
         self.shared.with(|state| {
             state.cuts.insert((one.min(other), one.max(other)));
-            state.trouble([one, other]);
             state.event(format_args!("{one} and {other} are cut"));
         });
     }
@@ -295,7 +300,6 @@ impl Nodes {
     pub fn join(&self, one: IpAddr, other: IpAddr) {
         self.shared.with(|state| {
             state.cuts.remove(&(one.min(other), one.max(other)));
-            state.trouble([one, other]);
             state.event(format_args!("{one} and {other} are joined"));
             state.cut_wakers.drain(..).for_each(Waker::wake);
         });

@@ -6,26 +6,34 @@ use std::time::Duration;
 
 use async_channel::Receiver;
 use pillarbox::env::Env;
+use pillarbox_core::delivery::scheduler::ask::Operation;
+use pillarbox_core::limits;
 use pillarbox_core::store::queue::RowState;
+use pillarbox_core::store::request::Selected;
 
 use super::actors::reader::Reader;
 use super::actors::sender::{self, Letter};
 use super::actors::{idler, pass};
-use super::model::{Copy, EXCUSE_BEFORE, EXCUSE_BEHIND, Model, Token, Verdict, client_ip, home, server_ip};
+use super::model::{Copy, Model, QUEUED, Token, Verdict, client_ip, home, server_ip};
 use super::transition::{CLIENTS, DnsMood, SERVERS, Text, To};
-use super::{Ctx, Inner, faults, house};
-use crate::sim::{DiskSpeed, EPOCH, Happened, Network, SimEnv};
+use super::{Ctx, Inner, faults, house, rot};
+use crate::sim::{DiskSpeed, Happened, Network, SimEnv};
 
 /// Clients and faults have ended by then.
 const ENDS: Duration = Duration::from_secs(48 * 3600);
 /// A server has started by then.
-const STARTS: Duration = Duration::from_secs(120);
+pub const STARTS: Duration = Duration::from_secs(120);
 /// What can be delivered is delivered by then: the longest retry, behind the longest rest of a destination.
 const DRAINS: Duration = Duration::from_secs(3 * 3600);
 /// What cannot is given up by then: three hours, and as far as a clock may have jumped.
 const EXPIRES: Duration = Duration::from_secs(6 * 24 * 3600);
 /// Who idles is told by then.
 const TOLD: Duration = Duration::from_secs(10);
+
+/// What a reply said is on the disk so many nanoseconds after it was read, if nothing holds the record up.
+const RECORDED: u64 = 1_000_000_000;
+/// If something does: so long behind its end, for a record that was refused is made again only after a while.
+const RECORDED_AGAIN: u64 = limits::COMMIT_RETRY.as_nanos() as u64 + RECORDED;
 
 /// Waits for the end of everything, mends what is left, and reads everything.
 pub async fn calm(ctx: &Ctx, env: &SimEnv, all_over: Receiver<()>) {
@@ -44,7 +52,13 @@ pub async fn calm(ctx: &Ctx, env: &SimEnv, all_over: Receiver<()>) {
         return ctx.with(|inner| inner.model.breaks("liveness: a client hangs".into()));
     }
     mend(ctx);
-    if !restart(ctx, env).await || !drain(ctx, env).await {
+    if !restart(ctx, env).await {
+        return;
+    }
+    for server in 0..SERVERS {
+        house::operate(ctx, server, Operation::Release).await;
+    }
+    if !drain(ctx, env).await {
         return;
     }
     tell_idlers(ctx).await;
@@ -52,7 +66,10 @@ pub async fn calm(ctx: &Ctx, env: &SimEnv, all_over: Receiver<()>) {
         last_look(ctx, client).await;
     }
     for client in 0..CLIENTS {
-        look_behind(ctx, client, true).await;
+        look_behind(ctx, client).await;
+    }
+    if let Some(mut rng) = ctx.with(|inner| inner.rots.take()) {
+        rot::rot(ctx, env, &mut rng).await;
     }
 }
 
@@ -73,8 +90,6 @@ fn mend(ctx: &Ctx) {
         nodes.force(ip, faults::QUEUE_FULL, false);
         let ahead = nodes.clock(ip);
         nodes.jump_clock(ip, -ahead);
-        let now = nodes.client().now().instant.0;
-        ctx.with(|inner| inner.clocks[server].push((now, 0)));
     }
     ctx.with(|inner| {
         inner.calm = true;
@@ -182,8 +197,8 @@ async fn last_look(ctx: &Ctx, client: usize) {
     reader.leave().await;
 }
 
-/// What the store has published of an account's mailboxes: MODSEQ (R3), and when messages came.
-pub async fn look_behind(ctx: &Ctx, client: usize, dates: bool) {
+/// What the store has published of an account's mailboxes: MODSEQ (R3).
+pub async fn look_behind(ctx: &Ctx, client: usize) {
     let Some(life) = ctx.with(|inner| inner.houses[home(client)].life.clone()) else {
         return;
     };
@@ -193,47 +208,29 @@ pub async fn look_behind(ctx: &Ctx, client: usize, dates: bool) {
     let Some(mailboxes) = life.mailboxes(house::account_ids()[&client]).await else {
         return;
     };
-    ctx.with(|inner| {
-        for (name, selected) in mailboxes {
-            let version = &selected.version;
-            let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
-            if let Err(why) = seen.compare(&life, version) {
-                inner.model.breaks(format!("client {client}, {name}: {why}"));
-            }
-            if !dates {
-                continue;
-            }
-            for row in version.rows() {
-                let place = (client, name.clone(), version.uid_validity, row.uid.0);
-                let Some((token, number)) = inner.model.places.get(&place).copied() else {
-                    continue;
-                };
-                let at = virtual_time(&inner.clocks[home(client)], row.internal_date.0);
-                let copies = inner.model.copies.get_mut(&(token, To::Client(client)));
-                if let Some(copy) = copies.and_then(|copies| copies.get_mut(number)) {
-                    copy.at = at;
-                }
-            }
-        }
-    });
+    ctx.with(|inner| published(inner, client, &life, mailboxes));
 }
 
-/// When a clock showed this; `None`: never, or more than once.
-fn virtual_time(jumps: &[(u64, i64)], unix: i64) -> Option<u64> {
-    let mut found = None;
-    let mut begins = jumps.iter().peekable();
-    while let Some((from, ahead)) = begins.next() {
-        let until = begins.peek().map_or(u64::MAX, |(until, _)| *until);
-        let at = u64::try_from(unix - EPOCH - ahead).ok()?.saturating_mul(1_000_000);
-        // Whole milliseconds.
-        if at + 1_000_000 >= *from && at <= until {
-            if found.is_some() {
-                return None;
-            }
-            found = Some(at);
+/// Compares what a store has published of an account with what it had published before, in this life or another.
+pub fn published(inner: &mut Inner, client: usize, life: &house::Life, mailboxes: Vec<(String, Selected)>) {
+    for (name, selected) in mailboxes {
+        let seen = inner.versions.entry((client, selected.mailbox.mailbox)).or_default();
+        if let Err(why) = seen.compare(life, &selected.version) {
+            inner.model.breaks(format!("client {client}, {name}: {why}"));
+        }
+        let now = (selected.version.uid_next.0, selected.version.highest_mod_seq.0);
+        let said = inner
+            .said
+            .get(&client)
+            .copied()
+            .filter(|_| name == "INBOX")
+            .unwrap_or_default();
+        if now.0 < said.0 || now.1 < said.1 {
+            inner.model.breaks(format!(
+                "R2, R3: client {client} was told of UIDNEXT and HIGHESTMODSEQ of INBOX {said:?}, and they are {now:?}"
+            ));
         }
     }
-    found
 }
 
 /// Law 6 of every message, and what the world met.
@@ -242,21 +239,25 @@ pub fn judge(inner: &mut Inner, happened: &Happened, events: (u64, u64)) {
     if !inner.model.broken.is_empty() {
         return; // what follows from it would hide it
     }
-    if inner.counters.eio == 0 && !inner.model.nameless.is_empty() {
-        inner
-            .model
-            .breaks("R10: a report has nothing of its message, and no disk had failed".into());
+    for (server, reports) in inner.model.nameless_reports.clone() {
+        let failed = inner.houses[server].failed_reads;
+        if reports > failed {
+            inner.model.breaks(format!(
+                "R10: {reports} reports of server {server} have nothing of their message, and only {failed} reads failed there"
+            ));
+        }
     }
-    attribute(&mut inner.model, happened);
+    let knew = Knew::new(inner, happened);
+    attribute(&mut inner.model, &knew);
     for token in 0..inner.model.messages.len() {
-        if let Err(why) = law_6(&inner.model, token, happened) {
+        if let Err(why) = law_6(&inner.model, token, &knew) {
             inner.model.breaks(why);
         }
     }
 }
 
 /// Reports that do not say of which message: each is of one that is missing.
-fn attribute(model: &mut Model, happened: &Happened) {
+fn attribute(model: &mut Model, knew: &Knew) {
     // Those that must have one first.
     for (verdict, arrived) in [
         (Verdict::Taken, false),
@@ -264,7 +265,7 @@ fn attribute(model: &mut Model, happened: &Happened) {
         (Verdict::Taken, true),
         (Verdict::Unknown, true),
     ] {
-        attribute_to(model, happened, verdict, arrived);
+        attribute_to(model, knew, verdict, arrived);
     }
     if let Some(((client, to), _)) = model.nameless.iter().find(|(_, left)| **left > 0) {
         let text =
@@ -274,7 +275,7 @@ fn attribute(model: &mut Model, happened: &Happened) {
 }
 
 /// To those that did not arrive, or to those that did and whose sender cannot know.
-fn attribute_to(model: &mut Model, happened: &Happened, verdict: Verdict, arrived: bool) {
+fn attribute_to(model: &mut Model, knew: &Knew, verdict: Verdict, arrived: bool) {
     for (token, message) in model.messages.iter().enumerate() {
         let Some(client) = message.client.filter(|_| message.verdict == verdict) else {
             continue;
@@ -283,7 +284,7 @@ fn attribute_to(model: &mut Model, happened: &Happened, verdict: Verdict, arrive
         for to in &message.to {
             let copies = model.copies.get(&(token, *to)).map_or(&[][..], Vec::as_slice);
             let from = server_ip(home(client));
-            let unsure = !copies.is_empty() && copies.iter().all(|copy| excused(copy, from, *to, happened));
+            let unsure = !copies.is_empty() && copies.iter().all(|copy| knew.not(copy, from));
             let may = if arrived { unsure } else { copies.is_empty() } && !model.reports.contains_key(&(token, *to));
             if let Some(left) = model.nameless.get_mut(&(told, *to)).filter(|left| **left > 0 && may) {
                 *left -= 1;
@@ -293,7 +294,7 @@ fn attribute_to(model: &mut Model, happened: &Happened, verdict: Verdict, arrive
     }
 }
 
-fn law_6(model: &Model, token: Token, happened: &Happened) -> Result<(), String> {
+fn law_6(model: &Model, token: Token, knew: &Knew) -> Result<(), String> {
     let message = &model.messages[token];
     let mut fates = Vec::new();
     for to in &message.to {
@@ -311,19 +312,19 @@ fn law_6(model: &Model, token: Token, happened: &Happened) -> Result<(), String>
         }
         // Each copy but the one that counts needs a reason why its sender could not know.
         let spare = copies.len() - usize::from(reports == 0 && !copies.is_empty());
-        let from = message
-            .client
-            .map_or_else(|| IpAddr::from([10, 0, 0, 31]), |client| server_ip(home(client)));
-        let excused = copies.iter().filter(|copy| excused(copy, from, *to, happened)).count();
-        let local = message
-            .client
-            .is_some_and(|client| to.node() == Some(server_ip(home(client))))
-            || message.client.is_none();
-        if spare > 0 && (local || spare > excused) {
+        // Who handed it in himself, to the server where it stays, sent it once.
+        let from = message.client.map(|client| server_ip(home(client)));
+        let from = from.filter(|from| to.node() != Some(*from));
+        let excused = copies
+            .iter()
+            .filter(|copy| from.is_some_and(|from| knew.not(copy, from)))
+            .count();
+        if spare > excused {
             return Err(format!(
-                "law 6: message {token} reached {to:?} {} times, {reports} failures were reported, and only {excused} copies have an \
-                 excuse: {copies:?}",
-                copies.len()
+                "law 6: message {token} reached {to:?} {} times, {reports} failures were reported, and only of {excused} copies could \
+                 the sender not know: {}",
+                copies.len(),
+                from.map_or_else(String::new, |from| knew.tell(copies, from))
             ));
         }
     }
@@ -343,18 +344,62 @@ fn law_6(model: &Model, token: Token, happened: &Happened) -> Result<(), String>
     }
 }
 
-/// Whether something broke about then, so that the sender may not know of this copy.
-fn excused(copy: &Copy, from: IpAddr, to: To, happened: &Happened) -> bool {
-    let Some(node) = to.node() else { return false };
-    let trouble = |ips: &[IpAddr; 2]| *ips == [from, node] || *ips == [node, from] || *ips == [from, from];
-    copy.untold
-        || happened.troubles.iter().any(|(ips, at)| {
-            let about = |copy: u64| {
-                let (before, behind) = (EXCUSE_BEFORE.as_nanos() as u64, EXCUSE_BEHIND.as_nanos() as u64);
-                *at + before >= copy && *at <= copy + behind
+/// What senders knew of copies.
+struct Knew {
+    /// Who read the name of which copy, and when.
+    heard: BTreeMap<Copy, (IpAddr, u64)>,
+    /// When lives ended.
+    ends: Vec<(IpAddr, u64)>,
+    /// When a record had to wait for a disk, or was refused by a full queue: from, to, where.
+    held_up: Vec<(u64, u64, IpAddr)>,
+}
+
+impl Knew {
+    fn new(inner: &Inner, happened: &Happened) -> Knew {
+        let heard = happened.heard.iter().filter_map(|heard| {
+            let (_, copy) = heard.line.split_once(QUEUED)?;
+            Some((copy.to_owned(), (heard.node, heard.at)))
+        });
+        let refused = happened.buggified.get(faults::QUEUE_FULL).into_iter().flatten();
+        let mut held_up = inner.held_up.clone();
+        held_up.extend(refused.map(|(node, at)| (*at, *at, *node)));
+        held_up.sort_unstable();
+        Knew {
+            heard: heard.collect(),
+            ends: happened.ends.clone(),
+            held_up,
+        }
+    }
+
+    /// Whether the sender's server cannot know of a copy: it never read the reply, or ended between that and its record of it.
+    fn not(&self, copy: &Copy, from: IpAddr) -> bool {
+        let Some((_, at)) = self.heard.get(copy).filter(|(who, _)| *who == from) else {
+            return true;
+        };
+        let mut recorded = at + RECORDED;
+        for (begun, until, node) in &self.held_up {
+            if *node == from && *begun <= recorded {
+                recorded = recorded.max(until + RECORDED_AGAIN);
+            }
+        }
+        self.ends
+            .iter()
+            .any(|(node, end)| *node == from && end >= at && *end <= recorded)
+    }
+
+    /// What a sender's server knew of copies, for people.
+    fn tell(&self, copies: &[Copy], from: IpAddr) -> String {
+        let seconds = |nanos: u64| nanos as f64 / 1e9;
+        let one = |copy: &Copy| {
+            let Some((_, at)) = self.heard.get(copy) else {
+                return format!("{copy}, never read by {from}");
             };
-            trouble(ips) && copy.at.is_none_or(about)
-        })
+            let end = self.ends.iter().find(|(node, end)| *node == from && end >= at);
+            let lived = end.map_or_else(|| "for good".into(), |(_, end)| format!("for {:.6} s", seconds(end - at)));
+            format!("{copy}, read by {from} at {:.6} s, which lived on {lived}", seconds(*at))
+        };
+        copies.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
 }
 
 fn count(inner: &mut Inner, happened: &Happened, (events, seconds): (u64, u64)) {
@@ -365,9 +410,10 @@ fn count(inner: &mut Inner, happened: &Happened, (events, seconds): (u64, u64)) 
     counters.events = events;
     counters.resets = happened.resets;
     counters.lost = happened.datagrams_lost;
-    counters.queue_full = happened.buggified.get(faults::QUEUE_FULL).copied().unwrap_or(0);
+    let taken = happened.buggified.iter().map(|(point, taken)| (*point, taken.len() as u64));
+    counters.buggified = taken.collect();
+    counters.queue_full = counters.buggified.get(faults::QUEUE_FULL).copied().unwrap_or(0);
     counters.seconds = seconds;
-    counters.buggified.clone_from(&happened.buggified);
     let mut of: BTreeMap<Token, (u64, u64)> = BTreeMap::new();
     for ((token, _), copies) in &model.copies {
         of.entry(*token).or_default().0 += copies.len() as u64 - 1;

@@ -31,6 +31,10 @@ pub struct Counters {
     pub looks: u64,
     /// Times that a session in IDLE was told of something.
     pub idle_told: u64,
+    /// Times that a session found something new while the disk took its time for syncs, and the power was about to go.
+    pub witnessed: u64,
+    /// Recipients in queues that an operator held.
+    pub held: u64,
     /// Messages that foreign servers took.
     pub foreign_taken: u64,
     /// Of these, without a word.
@@ -65,6 +69,8 @@ pub struct Counters {
     pub lost: u64,
     /// Times that the network was slow.
     pub delays: u64,
+    /// Messages that had rotted, and were not shown.
+    pub rotten: u64,
     /// Jumps of a clock.
     pub clock_jumps: u64,
     /// Requests that a full queue refused.
@@ -106,6 +112,8 @@ impl Counters {
             ("changes that ended unknown", self.changes_unknown, 2000),
             ("looks at accounts", self.looks, 0),
             ("news in IDLE", self.idle_told, 2000),
+            ("news before a power loss in place of a sync", self.witnessed, 500),
+            ("recipients held by an operator", self.held, 2000),
             ("messages taken by foreign servers", self.foreign_taken, 2000),
             ("messages taken without a word", self.foreign_forgotten, 2000),
             ("kills", self.kills, 2000),
@@ -123,13 +131,14 @@ impl Counters {
             ("resets", self.resets, 2000),
             ("datagrams lost", self.lost, 2000),
             ("slow networks", self.delays, 2000),
+            ("messages that had rotted", self.rotten, 2000),
             ("clock jumps", self.clock_jumps, 2000),
             ("requests refused by a full queue", self.queue_full, 2000),
             ("questions that the DNS failed", self.dns_failures, 2000),
         ]
     }
 
-    fn places(&mut self) -> [&mut u64; 33] {
+    fn places(&mut self) -> [&mut u64; 36] {
         [
             &mut self.seeds,
             &mut self.events,
@@ -144,6 +153,8 @@ impl Counters {
             &mut self.changes_unknown,
             &mut self.looks,
             &mut self.idle_told,
+            &mut self.witnessed,
+            &mut self.held,
             &mut self.foreign_taken,
             &mut self.foreign_forgotten,
             &mut self.kills,
@@ -161,6 +172,7 @@ impl Counters {
             &mut self.resets,
             &mut self.lost,
             &mut self.delays,
+            &mut self.rotten,
             &mut self.clock_jumps,
             &mut self.queue_full,
             &mut self.dns_failures,

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use async_channel::Sender;
+use async_channel::{Receiver, Sender};
+use futures_lite::future;
 use pillarbox::env::Env;
 use pillarbox_core::store::disk::{DiskError, DiskOp};
 
+use super::actors::idler::Witness;
 use super::actors::{dns, pass};
 use super::model::{client_ip, foreign_ip, home, server_ip};
 use super::transition::{CLIENTS, DnsMood, Fault, Moment, Place, Request};
@@ -16,9 +18,8 @@ use crate::sim::{DiskSpeed, Ended, Network, SimEnv};
 
 /// How often a keeper looks whether its server still runs.
 const WATCH: Duration = Duration::from_secs(2);
-/// How often a watcher looks, and how many times.
-const WATCH_EVERY: Duration = Duration::from_millis(90);
-const WATCHES: usize = 300;
+/// How long a watcher watches.
+const WATCHES: Duration = Duration::from_secs(30);
 /// The point at which a committer's queue is full ([`pillarbox::env::Env::buggify`]).
 pub const QUEUE_FULL: &str = "the store's queue is full";
 
@@ -67,7 +68,16 @@ async fn revive(ctx: &Ctx, env: &SimEnv, server: usize) {
 pub fn start(ctx: &Ctx, server: usize) {
     let ip = server_ip(server);
     let failed = ctx.nodes.disk(ip, |disk| disk.failed());
-    let life = house::start(&ctx.nodes, server);
+    let looks = ctx.clone();
+    let life = house::start(&ctx.nodes, server, move |life, accounts| {
+        let ids = house::account_ids();
+        looks.with(|inner| {
+            for (id, mailboxes) in accounts {
+                let client = ids.iter().find(|(_, known)| **known == id).map(|(client, _)| *client);
+                check::published(inner, client.expect("an account of a client"), life, mailboxes);
+            }
+        });
+    });
     let ambush = ctx.with(|inner| {
         let house = &mut inner.houses[server];
         house.failed = failed;
@@ -75,7 +85,7 @@ pub fn start(ctx: &Ctx, server: usize) {
         house.ambush.take()
     });
     if let Some(request) = ambush {
-        fuse(ctx, server, Moment::Any(request));
+        fuse(ctx, server, Moment::Any(request), None);
     }
 }
 
@@ -86,6 +96,10 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
         let until = now + time.as_nanos() as u64;
         ctx.with(|inner| inner.spans.push((now, until, places)));
     };
+    if let Fault::Full(server, time) | Fault::Slow(server, time) = fault {
+        let until = now + time.as_nanos() as u64;
+        ctx.with(|inner| inner.held_up.push((now, until, server_ip(server))));
+    }
     match fault {
         Fault::Kill(server, down) => {
             span(vec![server_ip(server)], down);
@@ -110,12 +124,13 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
                 }
                 Moment::Unsynced(_) => {
                     ctx.with(|inner| inner.houses[server].down = down);
-                    fuse(ctx, server, moment);
-                    watch(ctx, env, server, over);
+                    let (written, writes) = async_channel::unbounded();
+                    fuse(ctx, server, moment, Some(written));
+                    watch(ctx, env, server, writes, over);
                 }
                 Moment::Any(_) | Moment::Written(_) | Moment::Synced(_) => {
                     ctx.with(|inner| inner.houses[server].down = down);
-                    fuse(ctx, server, moment);
+                    fuse(ctx, server, moment, None);
                 }
             }
         }
@@ -189,10 +204,7 @@ pub fn inject(ctx: &Ctx, env: &SimEnv, fault: Fault, over: Sender<()>) {
         Fault::ClockJump(server, seconds) => {
             span(vec![server_ip(server)], Duration::ZERO);
             ctx.with(|inner| inner.counters.clock_jumps += 1);
-            let ip = server_ip(server);
-            ctx.nodes.jump_clock(ip, seconds * 1000);
-            let ahead = ctx.nodes.clock(ip);
-            ctx.with(|inner| inner.clocks[server].push((now, ahead)));
+            ctx.nodes.jump_clock(server_ip(server), seconds * 1000);
         }
         Fault::QueueFull(server, time) => {
             span(vec![server_ip(server)], time);
@@ -247,8 +259,8 @@ fn power_loss(ctx: &Ctx, server: usize, down: Duration) {
     ctx.nodes.power_loss(server_ip(server));
 }
 
-/// The power goes behind a request that is still to come.
-fn fuse(ctx: &Ctx, server: usize, moment: Moment) {
+/// The power goes behind a request that is still to come. Who wants to know is told of batches that have been written before that.
+fn fuse(ctx: &Ctx, server: usize, moment: Moment, tell: Option<Sender<()>>) {
     let noted = ctx.clone();
     let mut left = match moment {
         Moment::Any(left)
@@ -259,6 +271,9 @@ fn fuse(ctx: &Ctx, server: usize, moment: Moment) {
     };
     let blows = move |op: &DiskOp| {
         let (written, synced) = (is_batch_write(op), is_batch_sync(op));
+        if let Some(tell) = tell.as_ref().filter(|_| written) {
+            let _ = tell.try_send(()); // nobody may care any more
+        }
         let counts = match moment {
             Moment::Any(_) | Moment::InRecovery(_) => true,
             Moment::Written(_) => written,
@@ -288,8 +303,9 @@ fn fuse(ctx: &Ctx, server: usize, moment: Moment) {
     }
 }
 
-/// Looks at what a server has published, while its disk takes its time for syncs, until its power goes or for half a minute.
-fn watch(ctx: &Ctx, env: &SimEnv, server: usize, over: Sender<()>) {
+/// Looks at what a server shows whenever it has written a batch, from behind and as its clients; syncs take their time, so that this is
+/// before they are done. Until its power goes, for half a minute at most.
+fn watch(ctx: &Ctx, env: &SimEnv, server: usize, writes: Receiver<()>, over: Sender<()>) {
     stall(ctx, server);
     let speed = DiskSpeed {
         sync: Duration::from_millis(100)..Duration::from_millis(400),
@@ -298,15 +314,21 @@ fn watch(ctx: &Ctx, env: &SimEnv, server: usize, over: Sender<()>) {
     ctx.nodes.set_speed(server_ip(server), speed);
     let (ctx, task) = (ctx.clone(), env.clone());
     env.spawn("watcher", async move {
-        for _ in 0..WATCHES {
-            pass(&task, WATCH_EVERY).await;
-            if ctx.nodes.ended(server_ip(server)).is_some() {
-                break;
+        let clients = (0..CLIENTS).filter(|client| home(*client) == server);
+        let mut witnesses: Vec<Witness> = clients.map(|client| Witness::new(&ctx, client)).collect();
+        let looks = async {
+            loop {
+                for witness in &mut witnesses {
+                    check::look_behind(&ctx, witness.client()).await;
+                    witness.look().await;
+                }
+                // The fuse has gone with the power, and with it who tells.
+                if writes.recv().await.is_err() {
+                    break;
+                }
             }
-            for client in (0..CLIENTS).filter(|client| home(*client) == server) {
-                check::look_behind(&ctx, client, false).await;
-            }
-        }
+        };
+        future::or(looks, pass(&task, WATCHES)).await;
         ctx.nodes.set_speed(server_ip(server), DiskSpeed::default());
         ctx.with(|inner| inner.houses[server].stalls -= 1);
         drop(over);

@@ -14,13 +14,15 @@ use pillarbox::env::Env;
 use pillarbox::listen::Bounds;
 use pillarbox::server::{Server, Start};
 use pillarbox_core::address::Mailbox;
+use pillarbox_core::delivery::scheduler::ask::{Operation, Which};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::store::AccountId;
 use pillarbox_core::store::queue::QueuedMessage;
 use pillarbox_core::store::request::{Reply, Request, Selected};
 
+use super::Ctx;
 use super::model::{account, domain, home, server_ip};
-use super::transition::{CLIENTS, SERVERS};
+use super::transition::{CLIENTS, SERVERS, To};
 use crate::disk::StrictDisk;
 use crate::sim::server::PASSWORD;
 use crate::sim::tls::Certificate;
@@ -42,11 +44,15 @@ pub struct Life {
     inquiries: Sender<Inquiry>,
 }
 
+/// All mailboxes of some accounts, as published.
+pub type Published = Vec<(AccountId, Vec<(String, Selected)>)>;
+
 /// A question to a server from behind.
 enum Inquiry {
     Queue(Sender<Vec<Arc<QueuedMessage>>>),
     Mailboxes(AccountId, Sender<Vec<(String, Selected)>>),
     Accounts(Sender<Vec<(AccountId, String)>>),
+    Operate(Operation, Sender<u32>),
 }
 
 impl Life {
@@ -75,6 +81,11 @@ impl Life {
         self.ask(Inquiry::Accounts).await
     }
 
+    /// An operator's command about all that is queued: how many rows it concerned.
+    pub async fn operate(&self, what: Operation) -> Option<u32> {
+        self.ask(|to| Inquiry::Operate(what, to)).await
+    }
+
     async fn ask<T>(&self, what: impl FnOnce(Sender<T>) -> Inquiry) -> Option<T> {
         let (to, answer) = async_channel::bounded(1);
         self.inquiries.try_send(what(to)).ok()?;
@@ -92,14 +103,18 @@ pub fn build(nodes: &Nodes, server: usize, fresh: bool) {
     });
 }
 
-/// Starts a server.
-pub fn start(nodes: &Nodes, server: usize) -> Life {
+/// Starts a server. `recovered` is told what its accounts are once it has read its store, before anybody can have changed them.
+pub fn start(nodes: &Nodes, server: usize, recovered: impl FnOnce(&Life, Published) + Send + 'static) -> Life {
     let (inquiries, asked) = async_channel::unbounded();
     let life = Life {
         ready: Arc::default(),
         inquiries,
     };
-    let (config, ready) = (configs()[server].clone(), life.ready.clone());
+    let (config, known) = (configs()[server].clone(), life.clone());
+    let ready = move |accounts| {
+        recovered(&known, accounts);
+        known.ready.store(true, Ordering::Relaxed);
+    };
     let certificate = Certificate::of(&format!("mx.{}", domain(server)));
     nodes.start(server_ip(server), |env| live(env, config, certificate, asked, ready));
     life
@@ -111,7 +126,7 @@ fn live<E: Env>(
     config: Config,
     tls: E::TlsServer,
     inquiries: Receiver<Inquiry>,
-    ready: Arc<AtomicBool>,
+    ready: impl FnOnce(Published) + Send + 'static,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(async move {
         let start = Start {
@@ -128,7 +143,18 @@ fn live<E: Env>(
             Ok(server) => server,
             Err(error) => env.exit(EXIT_START, &error.to_string()),
         };
-        ready.store(true, Ordering::Relaxed);
+        let mut accounts = Vec::new();
+        let ids: Vec<AccountId> = server
+            .accounts()
+            .table()
+            .accounts()
+            .iter()
+            .map(|account| account.id)
+            .collect();
+        for id in ids {
+            accounts.push((id, mailboxes(&server, id).await));
+        }
+        ready(accounts);
         while let Ok(inquiry) = inquiries.recv().await {
             // Who asked may have given up.
             match inquiry {
@@ -141,6 +167,11 @@ fn live<E: Env>(
                         .iter()
                         .map(|account| (account.id, account.address.to_string()));
                     let _ = to.try_send(accounts.collect());
+                }
+                Inquiry::Operate(what, to) => {
+                    if let Some(rows) = server.dispatch().operate(Which::All, what).await {
+                        let _ = to.try_send(rows);
+                    }
                 }
             }
         }
@@ -193,6 +224,23 @@ fn config_of(server: usize) -> Config {
     config
 }
 
+/// An operator's command to a server, if it runs.
+pub async fn operate(ctx: &Ctx, server: usize, what: Operation) {
+    let life = ctx.with(|inner| inner.houses[server].life.clone());
+    let Some(life) = life.filter(Life::is_ready) else { return };
+    if let Some(rows) = life.operate(what).await.filter(|_| what == Operation::Hold) {
+        ctx.with(|inner| inner.counters.held += u64::from(rows));
+    }
+}
+
+fn alias(to: To) -> file::Alias {
+    let mailbox = |to: To| Mailbox::parse(&to.address(), true).expect("an address");
+    file::Alias {
+        address: file::AliasAddress::Mailbox(mailbox(to)),
+        targets: to.targets().into_iter().map(mailbox).collect(),
+    }
+}
+
 /// A disk with accounts and no store.
 fn blank(server: usize) -> StrictDisk {
     static BLANK: OnceLock<Vec<StrictDisk>> = OnceLock::new();
@@ -218,7 +266,7 @@ fn write_accounts<E: Env>(env: E, server: usize, done: Sender<()>) -> Pin<Box<dy
         }
         let register = file::Register {
             accounts: made,
-            aliases: Vec::new(),
+            aliases: [To::Alias(server), To::List(server)].into_iter().map(alias).collect(),
         };
         file::write(env.disk(), &register).await.expect("the disk writes");
         file::secret(&env).await.expect("the disk writes");
@@ -235,7 +283,7 @@ fn stores() -> &'static [StrictDisk] {
 fn store_of(server: usize) -> StrictDisk {
     let mut world = World::new(server as u64);
     build(&world, server, true);
-    let life = start(&world, server);
+    let life = start(&world, server, |_, _| {});
     let client = world.client();
     world.run(async move {
         // Beyond the first checkpoint.
@@ -253,7 +301,7 @@ pub fn account_ids() -> &'static BTreeMap<usize, AccountId> {
         for server in 0..SERVERS {
             let mut world = World::new(server as u64);
             build(&world, server, true);
-            let life = start(&world, server);
+            let life = start(&world, server, |_, _| {});
             let client = world.client();
             let known = world.run(async move {
                 client.sleep_until(client.now().instant.after(Duration::from_secs(60))).await;

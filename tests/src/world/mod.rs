@@ -2,7 +2,7 @@
 //! time, from one seed, against a model that remembers what everybody was told.
 //!
 //! A seed draws [transitions](transition): messages, changes of mailboxes, faults. When all have been made, faults end, servers start
-//! again, and time passes until the queues are empty. Then everything is read and compared ([`check`]): R1-R5 and R7, R11, and law 6,
+//! again, and time passes until the queues are empty. Then everything is read and compared ([`check`]): R1-R5, R7, R10 and R11, and law 6,
 //! *delivered, or reported, or still queued: exactly one*. [`shrink`] finds the fewest transitions with which a seed still fails.
 //!
 //! `cargo run --release -p pillarbox-tests --bin world -- --seeds 20000`
@@ -15,6 +15,7 @@ pub mod faults;
 pub mod house;
 pub mod mailbox;
 pub mod model;
+pub mod rot;
 pub mod shrink;
 pub mod transition;
 pub mod versions;
@@ -38,7 +39,7 @@ use actors::sender::{self, Letter};
 use actors::{dns, foreign, idler, pass};
 use counters::Counters;
 use house::Life;
-use model::Model;
+use model::{Model, QUEUED};
 use transition::{Act, CLIENTS, DnsMood, FOREIGN, SERVERS, To, Transition, What};
 
 /// What all tasks of a world share.
@@ -59,18 +60,24 @@ pub struct Inner {
     pub houses: Vec<House>,
     /// Faults so far: from, to, where. Without a place: everywhere.
     pub spans: Vec<(u64, u64, Vec<IpAddr>)>,
+    /// When a record had to wait for the disk of a server: from, to, where.
+    pub held_up: Vec<(u64, u64, IpAddr)>,
     /// How the DNS behaves.
     pub dns: DnsMood,
     /// No more faults: everybody behaves.
     pub calm: bool,
     /// When a greylist saw somebody first.
     pub greylist: BTreeMap<(usize, Option<String>, To), u64>,
+    /// Whether disks rot in the end, and what draws where.
+    pub rots: Option<Rng>,
     /// Messages that were appended so far.
     pub appended: usize,
+    /// What sessions were told of INBOX by SELECT: UIDNEXT and HIGHESTMODSEQ, the highest of each, by client.
+    pub said: BTreeMap<usize, (u32, u64)>,
     /// What stores published last.
     pub versions: BTreeMap<(usize, MailboxId), versions::Seen>,
-    /// When the clocks of servers jumped: then, and so many milliseconds ahead from then on.
-    pub clocks: Vec<Vec<(u64, i64)>>,
+    /// Messages that foreign servers took.
+    pub foreign_copies: u64,
 }
 
 /// A server as the world sees it.
@@ -86,6 +93,8 @@ pub struct House {
     pub stalled: u32,
     /// What its disk had failed when its process began.
     pub failed: u64,
+    /// Reads that its disk has failed.
+    pub failed_reads: u64,
     /// Whether a request of the start that comes is to be the last: behind so many.
     pub ambush: Option<u64>,
 }
@@ -156,15 +165,19 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Co
             counters: Counters::default(),
             houses: (0..SERVERS).map(|_| House::default()).collect(),
             spans: Vec::new(),
+            held_up: Vec::new(),
             dns: DnsMood::Sound,
             calm: false,
             greylist: BTreeMap::new(),
+            rots: seed.is_multiple_of(4).then(|| rng.fork()),
             appended: 0,
+            said: BTreeMap::new(),
             versions: BTreeMap::new(),
-            clocks: vec![vec![(0, 0)]; SERVERS],
+            foreign_copies: 0,
         })),
     };
     world.set_buggify(25, 15);
+    world.keep_heard(25, QUEUED);
     dns::start(&ctx);
     for server in 0..SERVERS {
         house::build(world, server, rng.percent(5));
@@ -178,8 +191,11 @@ fn live(world: &mut World, seed: u64, transitions: Vec<Transition>) -> Result<Co
     let happened = world.happened();
     let events = (world.events(), world.client().now().instant.0 / 1_000_000_000);
     for server in 0..SERVERS {
-        let disk = world.disk(model::server_ip(server), |disk| (disk.torn(), disk.failed(), disk.filled()));
+        let disk = world.disk(model::server_ip(server), |disk| {
+            (disk.torn(), disk.failed(), disk.filled(), disk.failed_reads())
+        });
         ctx.with(|inner| {
+            inner.houses[server].failed_reads = disk.3;
             inner.counters.torn += disk.0;
             inner.counters.eio += disk.1;
             inner.counters.full += disk.2;
@@ -256,6 +272,10 @@ async fn tell(ctx: &Ctx, transitions: Vec<Transition>) {
                     idler::idle(&ctx, &env, client, time).await;
                     drop(done);
                 });
+            }
+            What::Operate(server, what) => {
+                let ctx = ctx.clone();
+                env.spawn("operator", async move { house::operate(&ctx, server, what).await });
             }
             What::Fault(fault) => faults::inject(ctx, &env, fault, over.clone()),
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::mailbox::Account;
 use super::transition::{CLIENTS, FOREIGN, SERVERS, To};
@@ -31,7 +30,7 @@ pub struct Message {
     pub client: Option<usize>,
     /// With an empty reverse path: failures are set aside for the postmaster.
     pub null: bool,
-    /// To whom; those that were accepted.
+    /// To whom; once recipients have been accepted, these alone, and in place of an alias those whom it stands for.
     pub to: Vec<To>,
     /// As it was sent.
     pub bytes: Arc<[u8]>,
@@ -41,14 +40,11 @@ pub struct Message {
     pub begun: u64,
 }
 
-/// A copy that reached its recipient.
-#[derive(Debug, Clone, Copy)]
-pub struct Copy {
-    /// When, in nanoseconds, as far as that is known.
-    pub at: Option<u64>,
-    /// The receiver did not say so: its sender cannot know.
-    pub untold: bool,
-}
+/// A copy that reached its recipient: what its receiver calls it. It says so in the reply to the message's end ([`QUEUED`]).
+pub type Copy = String;
+
+/// Where the reply to a message's end says under which name it was taken.
+pub const QUEUED: &str = "queued as ";
 
 /// All that is known of messages and accounts.
 #[derive(Debug, Default)]
@@ -67,6 +63,8 @@ pub struct Model {
     pub delays: BTreeMap<(Token, To), u32>,
     /// Failures that were reported without a word of the message, which could not be read: by sender and recipient.
     pub nameless: BTreeMap<(usize, To), u32>,
+    /// Reports of such failures, by the server that could not read.
+    pub nameless_reports: BTreeMap<usize, u64>,
     /// What must not be and is.
     pub broken: Vec<String>,
 }
@@ -106,7 +104,7 @@ impl Model {
             if mailbox != "INBOX" {
                 return self.breaks(format!("message {token} was delivered into {mailbox}"));
             }
-            return self.reached(token, To::Client(client), None, false, bytes);
+            return self.reached(token, To::Client(client), received_id(head), bytes);
         }
         let Some(token) = token_of(head, "References: <m") else {
             if self.reported_nameless(client, bytes) {
@@ -130,14 +128,17 @@ impl Model {
         }
         for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {
             let (address, rest) = part.split_once("\r\n").unwrap_or((part, ""));
-            let all = self.messages.iter().flat_map(|message| message.to.iter().copied());
-            let Some(to) = all.into_iter().find(|to| to.address() == address) else {
+            let named = self.messages.iter().map(|message| named(address, &message.to));
+            let Some(named) = named.into_iter().find(|named| !named.is_empty()) else {
                 return false;
             };
             if rest.starts_with("Action: failed\r\n") {
-                *self.nameless.entry((client, to)).or_default() += 1;
+                for to in named {
+                    *self.nameless.entry((client, to)).or_default() += 1;
+                }
             }
         }
+        *self.nameless_reports.entry(home(client)).or_default() += 1;
         true
     }
 
@@ -160,14 +161,16 @@ impl Model {
         for part in text.split("\r\nFinal-Recipient: rfc822; ").skip(1) {
             about += 1;
             let (address, rest) = part.split_once("\r\n").unwrap_or((part, ""));
-            let Some(to) = recipients.iter().copied().find(|to| to.address() == address) else {
+            let named = named(address, &recipients);
+            if named.is_empty() {
                 self.breaks(format!("the report of message {token} is of {address}"));
-                continue;
-            };
-            match rest.strip_prefix("Action: ").map(|rest| rest.split("\r\n").next()) {
-                Some(Some("failed")) => *self.reports.entry((token, to)).or_default() += 1,
-                Some(Some("delayed")) => *self.delays.entry((token, to)).or_default() += 1,
-                other => self.breaks(format!("the report of message {token} says {other:?} of {address}")),
+            }
+            for to in named {
+                match rest.strip_prefix("Action: ").map(|rest| rest.split("\r\n").next()) {
+                    Some(Some("failed")) => *self.reports.entry((token, to)).or_default() += 1,
+                    Some(Some("delayed")) => *self.delays.entry((token, to)).or_default() += 1,
+                    other => self.breaks(format!("the report of message {token} says {other:?} of {address}")),
+                }
             }
         }
         if about == 0 {
@@ -175,8 +178,8 @@ impl Model {
         }
     }
 
-    /// A message reached a recipient.
-    pub fn reached(&mut self, token: Token, to: To, at: Option<u64>, untold: bool, bytes: &[u8]) {
+    /// A message reached a recipient, where it was taken under this name.
+    pub fn reached(&mut self, token: Token, to: To, copy: Copy, bytes: &[u8]) {
         let Some(message) = self.messages.get(token) else {
             return self.breaks(format!("{to:?} got message {token}, which is none"));
         };
@@ -197,7 +200,18 @@ impl Model {
                 String::from_utf8_lossy(&bytes[..bytes.len().min(1500)])
             ));
         }
-        self.copies.entry((token, to)).or_default().push(Copy { at, untold });
+        self.copies.entry((token, to)).or_default().push(copy);
+    }
+}
+
+/// Whom of a message's recipients an address means: one, or all for whom an alias stands that was not resolved where it failed.
+fn named(address: &str, recipients: &[To]) -> Vec<To> {
+    let one = recipients.iter().copied().find(|to| to.address() == address);
+    let alias = (0..SERVERS).map(To::Alias).find(|alias| alias.address() == address);
+    let named = one.or(alias).map_or_else(Vec::new, To::targets);
+    match named.iter().all(|to| recipients.contains(to)) {
+        true => named,
+        false => Vec::new(),
     }
 }
 
@@ -205,6 +219,14 @@ impl Model {
 fn head(bytes: &[u8]) -> &[u8] {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
     &bytes[..end.map_or(bytes.len(), |end| end + 2)]
+}
+
+/// Under which name the last server took it: the id in its own Received, which is the first.
+fn received_id(head: &[u8]) -> Copy {
+    let text = String::from_utf8_lossy(head);
+    let field = text.split_once("Received: ").map_or("", |(_, rest)| rest);
+    let id = field.split_once(" id ").map_or("", |(_, rest)| rest);
+    id.split([';', '\r']).next().unwrap_or_default().to_owned()
 }
 
 /// The token behind the start of a field.
@@ -255,12 +277,36 @@ impl To {
     pub fn address(self) -> String {
         match self {
             To::Client(client) => account(client),
+            To::Alias(server) => format!("all@{}", domain(server)),
+            To::List(server) => format!("list@{}", domain(server)),
             To::Nobody(server) => format!("nobody@{}", domain(server)),
             To::Foreign(foreign) => format!("someone@f{foreign}.test"),
             To::ForeignOther(foreign) => format!("other@f{foreign}.test"),
             To::ForeignNobody(foreign) => format!("nobody@f{foreign}.test"),
             To::Dead => "someone@dead.test".into(),
             To::NoDomain => "someone@nowhere.test".into(),
+        }
+    }
+
+    /// Who gets what is sent to it.
+    pub fn targets(self) -> Vec<To> {
+        match self {
+            To::Alias(server) => (0..CLIENTS)
+                .filter(|client| home(*client) == server)
+                .map(To::Client)
+                .collect(),
+            To::List(server) => vec![
+                To::Client(server),
+                To::Client((server + 1) % SERVERS),
+                To::Foreign(server % FOREIGN),
+            ],
+            To::Client(_)
+            | To::Nobody(_)
+            | To::Foreign(_)
+            | To::ForeignOther(_)
+            | To::ForeignNobody(_)
+            | To::Dead
+            | To::NoDomain => vec![self],
         }
     }
 
@@ -277,17 +323,12 @@ impl To {
     pub fn node(self) -> Option<IpAddr> {
         match self {
             To::Client(client) => Some(server_ip(home(client))),
-            To::Nobody(server) => Some(server_ip(server)),
+            To::Alias(server) | To::List(server) | To::Nobody(server) => Some(server_ip(server)),
             To::Foreign(foreign) | To::ForeignOther(foreign) | To::ForeignNobody(foreign) => Some(foreign_ip(foreign)),
             To::Dead | To::NoDomain => None,
         }
     }
 }
-
-/// How long before a copy arrived something may have broken, so that its sender could not know: a cut that began before it.
-pub const EXCUSE_BEFORE: Duration = Duration::from_secs(150);
-/// How long behind it: longer than a sender waits for the reply to a final dot.
-pub const EXCUSE_BEHIND: Duration = Duration::from_secs(900);
 
 /// FNV-1a.
 pub fn hash_of(bytes: &[u8]) -> u64 {

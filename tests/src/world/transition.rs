@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pillarbox_core::delivery::scheduler::ask::Operation;
+
+use super::model::home;
 use crate::rng::Rng;
 
 /// Pillarbox servers.
@@ -61,6 +64,8 @@ pub enum What {
         /// How long.
         time: Duration,
     },
+    /// An operator at a server does something with all that is queued there.
+    Operate(usize, Operation),
     /// Something breaks.
     Fault(Fault),
 }
@@ -70,6 +75,10 @@ pub enum What {
 pub enum To {
     /// A client's account.
     Client(usize),
+    /// An alias at one of our servers, for the accounts there.
+    Alias(usize),
+    /// An alias at one of our servers, for an account there, one at the next of our servers, and somebody at a foreign server.
+    List(usize),
     /// Nobody, at one of our servers.
     Nobody(usize),
     /// Somebody at a foreign server.
@@ -274,7 +283,7 @@ fn what(rng: &mut Rng) -> What {
     match rng.below(100) {
         0..=23 => What::Submit {
             client,
-            to: recipients(rng),
+            to: recipients(rng, client),
             null: rng.percent(4),
             text: text(rng),
         },
@@ -295,15 +304,23 @@ fn what(rng: &mut Rng) -> What {
             client,
             time: Duration::from_millis(1000 + rng.below(60_000)),
         },
+        75..=76 => {
+            let what = *rng.pick(&[Operation::Hold, Operation::Hold, Operation::Release, Operation::Retry]);
+            What::Operate(rng.index(SERVERS), what)
+        }
         _ => What::Fault(fault(rng)),
     }
 }
 
-fn recipients(rng: &mut Rng) -> Vec<To> {
+fn recipients(rng: &mut Rng, client: usize) -> Vec<To> {
     let count = if rng.percent(60) { 1 } else { 2 + rng.index(3) };
+    let somebody_else = rng.percent(40);
     let mut to: Vec<To> = (0..count)
         .map(|_| match rng.below(100) {
-            0..=54 => To::Client(rng.index(CLIENTS)),
+            0..=48 => To::Client(rng.index(CLIENTS)),
+            49..=51 => To::Alias(rng.index(SERVERS)),
+            // Of the client's own server: what fails is reported there, to it.
+            52..=54 => To::List(home(client)),
             55..=62 => To::Nobody(rng.index(SERVERS)),
             63..=74 => To::Foreign(rng.index(FOREIGN)),
             75..=86 => To::ForeignOther(rng.index(FOREIGN)),
@@ -312,8 +329,19 @@ fn recipients(rng: &mut Rng) -> Vec<To> {
             _ => To::NoDomain,
         })
         .collect();
+    // Two at one foreign server, which may want one of them and not the other.
+    if let (true, Some(To::Foreign(at))) = (somebody_else, to.iter().find(|to| matches!(to, To::Foreign(_)))) {
+        to.push(To::ForeignOther(*at));
+    }
     to.sort_unstable();
     to.dedup();
+    // Nobody is meant twice: how often he gets the message then is the server's business.
+    let mut meant = Vec::new();
+    to.retain(|to| {
+        let new = to.targets().iter().all(|target| !meant.contains(target));
+        meant.extend(to.targets());
+        new
+    });
     to
 }
 

@@ -24,8 +24,8 @@ impl Seen {
     /// R3 is broken.
     pub fn compare(&mut self, life: &Life, now: &Version) -> Result<(), String> {
         let same = self.life.as_ref().is_some_and(|known| known.is(life));
-        if same && now.lsn.0 < self.lsn {
-            return Ok(()); // two asked, and the second was answered first
+        if same && now.lsn.0 <= self.lsn {
+            return Ok(()); // nothing new; or two asked, and the second was answered first
         }
         self.life = Some(life.clone());
         self.lsn = now.lsn.0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pillarbox_core::store::request::{BodyBytes, FlagHow, NewMailbox, Placement, Refused, Request, Where};
 use pillarbox_core::store::tree::Transferred;
 use pillarbox_core::store::version::{Row, Version};
-use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, layout};
+use pillarbox_core::store::{AccountId, EmailId, Flags, MailboxId, MailboxKey, MailboxName, ModSeq, Uid, frame, layout};
 use pillarbox_core::time::UnixTime;
 
 use super::queue::QueueModel;
@@ -219,7 +219,7 @@ impl Model {
             email_id: layout::email_id(one.account, hash),
             internal_date: one.internal_date,
             save_date: one.save_date,
-            crc,
+            crc: frame::checksum(&one.prefix, crc),
             content: [&one.prefix, body].concat().into(),
         };
         model.rows.insert(uid, message);

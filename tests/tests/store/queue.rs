@@ -7,7 +7,7 @@ use pillarbox_core::store::committer::ask::QueueEvent;
 use pillarbox_core::store::disk::DiskOp;
 use pillarbox_core::store::queue::{Enqueue, QUEUE, QueueId, QueueRow, QueuedMessage, RowChange, RowState};
 use pillarbox_core::store::request::{Reply, Request};
-use pillarbox_core::store::{AccountId, EmailId, Location, layout};
+use pillarbox_core::store::{AccountId, EmailId, Location, frame, layout};
 
 use super::world::World;
 
@@ -222,7 +222,7 @@ impl World {
         let mut real = QueueModel::default();
         for message in listed {
             let row = message.row();
-            if row.crc != message.body_crc || row.location != message.location {
+            if row.crc != frame::checksum(&message.entered.prefix, message.body_crc) || row.location != message.location {
                 return Err("a queued message's row is another".into());
             }
             let entered = Entered {

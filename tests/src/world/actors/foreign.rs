@@ -12,7 +12,7 @@ use crate::rng::Rng;
 use crate::sim::SimEnv;
 use crate::sim::tls::{Certificate, Stream};
 use crate::world::Ctx;
-use crate::world::model::token_of_message;
+use crate::world::model::{QUEUED, token_of_message};
 use crate::world::transition::To;
 
 /// How a foreign server is.
@@ -32,10 +32,12 @@ pub enum Character {
     BadTls,
     /// Its certificate is of nobody, and it has no extensions but TLS.
     Plain,
+    /// It takes one recipient at a time (RFC 5321 §4.5.3.1.10, with a limit far too low).
+    OneByOne,
 }
 
 /// All of them.
-pub const CHARACTERS: [Character; 7] = [
+pub const CHARACTERS: [Character; 8] = [
     Character::Strict,
     Character::Greylisting,
     Character::Slow,
@@ -43,6 +45,7 @@ pub const CHARACTERS: [Character; 7] = [
     Character::Tuesdays,
     Character::BadTls,
     Character::Plain,
+    Character::OneByOne,
 ];
 
 /// How long a greylist wants a stranger to wait, in nanoseconds.
@@ -161,7 +164,7 @@ impl Session {
             Character::Plain => vec![],
             Character::Slow => vec!["PIPELINING", "8BITMIME"],
             Character::Strict => vec!["PIPELINING", "8BITMIME", "SIZE 1000000", "CHUNKING", "ENHANCEDSTATUSCODES"],
-            Character::Greylisting | Character::Forgetful | Character::Tuesdays | Character::BadTls => {
+            Character::Greylisting | Character::Forgetful | Character::Tuesdays | Character::BadTls | Character::OneByOne => {
                 vec!["PIPELINING", "8BITMIME", "SIZE", "ENHANCEDSTATUSCODES"]
             }
         };
@@ -212,6 +215,9 @@ impl Session {
         }
         if self.refuses() {
             return self.say("450 4.2.1 it is Tuesday").await;
+        }
+        if self.character == Character::OneByOne && !self.to.is_empty() {
+            return self.say("452 4.5.3 one at a time").await;
         }
         if self.character == Character::Greylisting {
             let (now, key) = (self.env.now().instant.0, (self.foreign, self.from.clone(), to));
@@ -272,17 +278,20 @@ impl Session {
             return Ok(true);
         }
         let goes = self.character == Character::Forgetful && self.rng.percent(30) && !self.ctx.with(|inner| inner.calm);
-        let now = self.env.now().instant.0;
         let dialogue = match token_of_message(&message) {
             Some(_) => String::new(),
             None => self.lines().dialogue().to_owned(),
         };
+        let copy = self.ctx.with(|inner| {
+            inner.foreign_copies += 1;
+            format!("f{}", inner.foreign_copies)
+        });
         self.ctx.with(|inner| match token_of_message(&message) {
             Some(token) => {
                 inner.counters.foreign_taken += 1;
                 inner.counters.foreign_forgotten += u64::from(goes);
                 for to in &to {
-                    inner.model.reached(token, *to, Some(now), goes, &message);
+                    inner.model.reached(token, *to, copy.clone(), &message);
                 }
             }
             None => {
@@ -295,7 +304,7 @@ impl Session {
             self.lines().stream().abort();
             return Ok(false);
         }
-        self.say("250 2.0.0 taken").await?;
+        self.say(&format!("250 2.0.0 {QUEUED}{copy}")).await?;
         Ok(true)
     }
 }

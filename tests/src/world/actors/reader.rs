@@ -321,7 +321,7 @@ impl Reader {
         let looked = look(&ctx, session, client, whole, &mut known).await;
         let found = looked?;
         self.known = known; // of a look that failed nothing is known
-        check::look_behind(&ctx, client, false).await;
+        check::look_behind(&ctx, client).await;
         ctx.with(|inner| {
             inner.counters.looks += 1;
             let model = &mut inner.model;
@@ -414,7 +414,7 @@ async fn look(ctx: &Ctx, session: &mut Session, client: usize, whole: bool, know
 }
 
 /// A session that is logged in.
-pub(super) async fn log_in(env: &SimEnv, client: usize) -> Result<Imap<Stream>> {
+pub async fn log_in(env: &SimEnv, client: usize) -> Result<Imap<Stream>> {
     let stream = sender::connect(env, SocketAddr::new(server_ip(home(client)), 143)).await?;
     let mut imap = Imap::over(Lines::new(stream));
     let greeting = imap.response().await?;
@@ -424,7 +424,8 @@ pub(super) async fn log_in(env: &SimEnv, client: usize) -> Result<Imap<Stream>> 
     Ok(imap)
 }
 
-pub(super) fn ok(tagged: &str) -> Result<()> {
+/// An answer that is OK.
+pub fn ok(tagged: &str) -> Result<()> {
     match tagged.starts_with("OK") {
         true => Ok(()),
         false => Err(Error::other(tagged.to_owned())),

@@ -126,7 +126,7 @@ async fn hand_in(ctx: &Ctx, env: &SimEnv, letter: &Letter, token: Token) -> Resu
     for to in &letter.to {
         let said = command(&mut lines, &format!("RCPT TO:<{}>", to.address())).await?;
         match (said.0, to) {
-            (250, _) => accepted.push(*to),
+            (250, _) => accepted.extend(to.targets()),
             (500.., To::Nobody(at)) if *at == server => {}
             (500.., _) => broken("RCPT", said),
             (_, _) => {}
