@@ -3,11 +3,13 @@
 
     recorded.py [N]     N sessions in all (1 000): Python's smtplib and imaplib, curl, swaks, mbsync against `pillarbox demo --record`
 
-Asserted: every session was recorded and replays byte for byte; so does its capsule; no recording has a password, in the clear, in base64 or
-within the base64 of a login; no capsule has a name or a word of a message; one changed byte of a recording is found."""
+Beside them those of Thunderbird, where it is installed: thunderbird.py is played for them. Asserted: every session was recorded and replays
+byte for byte; so does its capsule; no recording has a password, in the clear, in base64 or within the base64 of a login; no capsule has a
+name or a word of a message; each becomes a test script; one changed byte of a recording is found."""
 import base64
 import glob
 import imaplib
+import json
 import os
 import random
 import re
@@ -259,8 +261,8 @@ def run_all(demo, total):
 # --- what must not be found ---------------------------------------------------------------------------------------------------------
 
 
-def secrets(demo):
-    for user, password in demo.password.items():
+def secrets(passwords):
+    for user, password in passwords:
         yield password.encode()
         yield base64.b64encode(password.encode()).rstrip(b"=")[:-1]
         for prefix in (f"\0{user}\0", f"{user}\0{user}\0"):
@@ -268,9 +270,23 @@ def secrets(demo):
             yield plain[(len(prefix) + 2) * 4 // 3 : -1]
 
 
+def thunderbird(folder):
+    """Its sessions, and the passwords of its own demo; none without it."""
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "thunderbird.py")
+    done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, timeout=600)
+    files = sorted(glob.glob(os.path.join(folder, "records", "*.trace")))
+    last = done.stdout.splitlines()[-1] if done.stdout else done.stderr[-500:]
+    if last.startswith("skipped"):
+        print(last)
+        return {}
+    check(f"sessions of Thunderbird ({len(files)})", done.returncode == 0 and files, last)
+    with open(os.path.join(folder, "passwords")) as passwords:
+        return json.load(passwords)
+
+
 def replay(*arguments):
     done = subprocess.run([BINARY, "replay", *arguments], capture_output=True)
-    return done.returncode, done.stdout.decode(errors="replace")
+    return done.returncode, (done.stdout + (done.stderr if done.returncode else b"")).decode(errors="replace")
 
 
 def main():
@@ -285,13 +301,17 @@ def main():
         check(f"{total} sessions of clients in {time.monotonic() - start:.0f} s", not failures, "; ".join(failures[:5]))
         files = sorted(glob.glob(os.path.join(demo.records, "*.trace")))
         check(f"each was recorded ({len(files)})", len(files) >= total, str(len(files)))
+        passwords = [*demo.password.items(), *thunderbird(os.path.join(folder, "thunderbird")).items()]
+        for path in glob.glob(os.path.join(folder, "thunderbird", "records", "*.trace")):
+            os.rename(path, os.path.join(demo.records, os.path.basename(path)))
+        files = sorted(glob.glob(os.path.join(demo.records, "*.trace")))
         code, text = replay(demo.records)
         last = text.splitlines()[-1] if text else ""
         wrong = "\n".join([line for line in text.splitlines() if "the same (" not in line][:20])
         check(f"all replay byte for byte: {last}", code == 0 and last == f"{len(files)} replayed, 0 differ", wrong)
         cut = text.count("recorded up to here")
         check(f"recorded to their end: all but {cut}", cut <= total // 50)
-        never = list(secrets(demo))
+        never = list(secrets(passwords))
         _, shown = replay("--show", demo.records)
         dirty = [path for path in files if any(secret in open(path, "rb").read() for secret in never)]
         check("no recording has a password", not dirty, str(dirty[:3]))
@@ -305,6 +325,9 @@ def main():
         names = [b"alice", b"demo.test", b"there.test", b"zoe@"] + [word.encode() for word in WORDS]
         named = [path for path in glob.glob(capsules + "/*") for name in names if name in open(path, "rb").read().lower()]
         check("no capsule has a name or a word of a message", not named, str(named[:3]))
+        code, text = replay("--script", demo.records)
+        check(f"scripts: {text.count('# Made of a recording.')}", code == 0 and text.count("# Made of a recording.") == len(files), text[-300:])
+        check("no script has a password", not any(secret.decode() in text for secret in never))
         found = 0
         for number in range(20):
             path = random.choice(files)

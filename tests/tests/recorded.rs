@@ -91,8 +91,12 @@ async fn read(client: &SimEnv, ip: IpAddr, user: &str) -> std::io::Result<()> {
     imap.ok("SEARCH TEXT word").await?;
     imap.ok("COPY 1 Archive").await?;
     imap.ok("CREATE \"more mail\"").await?;
+    for name in ["work", "trips", "family"] {
+        imap.ok(&format!("CREATE {name}")).await?;
+    }
     imap.ok("MOVE 1 \"more mail\"").await?;
-    imap.ok("LIST \"\" * RETURN (STATUS (MESSAGES UIDNEXT))").await?;
+    imap.ok("LIST \"\" * RETURN (CHILDREN SUBSCRIBED)").await?;
+    imap.ok("STATUS work (MESSAGES UIDNEXT)").await?;
     imap.ok("SELECT \"more mail\"").await?;
     imap.ok("FETCH 1 (INTERNALDATE FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[1])")
         .await?;
@@ -297,7 +301,17 @@ fn capsules_take_the_same_path_without_the_texts() {
         let (before, after) = (replayed(&name, &recording), replayed(&name, &capsule));
         assert_eq!(after.difference, None, "{name}");
         assert_eq!((before.entries, before.ending), (after.entries, after.ending), "{name}");
-        for word in ["alice", "alic", "bob@", "a word", "and text", ".dot", "two.test", "more mail"] {
+        for word in [
+            "alice",
+            "alic",
+            "bob@",
+            "a word",
+            "and text",
+            ".dot",
+            "two.test",
+            "more mail",
+            "family",
+        ] {
             assert!(!memmem(&capsule, word.as_bytes()), "{name} has {word}");
         }
         let again = trace::capsule::capsule_any(&recording, [7; 32]).expect("again");

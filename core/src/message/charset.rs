@@ -24,7 +24,12 @@ impl Charset {
 
     /// Whether the strings of a command can be in it: its ASCII octets are ASCII characters, or shift by escapes (ISO-2022-JP).
     pub fn is_for_commands(self) -> bool {
-        self.0.is_ascii_compatible() || self.0 == encoding_rs::ISO_2022_JP
+        self.0.is_ascii_compatible() || self.has_shifts()
+    }
+
+    /// Whether its texts shift by escapes, and end as ASCII.
+    pub fn has_shifts(self) -> bool {
+        self.0 == encoding_rs::ISO_2022_JP
     }
 
     /// A whole text, strictly: `None` when it is not in this charset.

@@ -109,11 +109,15 @@ impl Text {
     }
 
     fn word(&mut self, word: &Word<'_>) {
-        if self.open.as_ref().is_none_or(|open| open.charset() != word.charset) {
+        let octets = word.octets();
+        // A word that shifts first begins anew: the shift back that ends the one before it stands between no characters then, and
+        // a decoder takes two shifts in a row for an error.
+        let anew = word.charset.has_shifts() && octets.starts_with(b"\x1b");
+        if anew || self.open.as_ref().is_none_or(|open| open.charset() != word.charset) {
             self.end_word();
         }
         let decoder = self.open.get_or_insert_with(|| word.charset.decoder());
-        decoder.update(&word.octets(), &mut self.out);
+        decoder.update(&octets, &mut self.out);
     }
 
     fn end_word(&mut self) {
@@ -146,6 +150,12 @@ mod tests {
             ("\"=?utf-8?b?w7w=?=\" <a@b.test>", "\"\u{fc}\" <a@b.test>"),
             // A character in two words.
             ("=?utf-8?q?=C3?= =?utf-8?q?=BC?=", "\u{fc}"),
+            // Words that shift, each by itself and together.
+            (
+                "=?iso-2022-jp?B?GyRCNEEbKEI=?= =?ISO-2022-JP?B?GyRCNEEbKEI=?=",
+                "\u{6f22}\u{6f22}",
+            ),
+            ("=?iso-2022-jp?B?GyRCNEE=?= =?iso-2022-jp?B?NEEbKEI=?=", "\u{6f22}\u{6f22}"),
             // What is none.
             ("=?x-unknown?q?a?=", "=?x-unknown?q?a?="),
             ("=?utf-8?x?a?=", "=?utf-8?x?a?="),

@@ -3,6 +3,9 @@
 //! Every input is redacted ([`super::redact`]), each text by what it is: the machine's own marks say which received bytes are a
 //! message and which a login. Then the machine is run again, and at each rest compared with the original: the same asks, as many
 //! octets sent and written, the same deadlines, the same end. So a capsule that is made is one that shows the same bug.
+//!
+//! Names that were replaced sort otherwise, and a list of mailboxes is put in order again ([`Recordable::arrange`]). A LIST with STATUS
+//! goes through them one by one: of an account with mailboxes of its own naming it may take another path, and then there is no capsule.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -13,6 +16,7 @@ use super::marks::What;
 use super::player::{Player, Seen};
 use super::redact::{Class, Redactor};
 use super::{Ending, Kind, Recordable};
+use crate::machine::Input;
 use crate::record::{Malformed, Reader, Record};
 
 /// Why no capsule was made.
@@ -254,7 +258,13 @@ fn redact_input<M: Recordable>(
                 let read = Entry::<M::Value, M::Notice>::read_from(from.clone());
                 read.map(drop)
             })?;
+            let (entry, _) = Entry::<M::Value, M::Notice>::read(&redacted)?;
             redacted.truncate(input.len());
+            if let Stored::Answer(mut answer) = entry.input {
+                M::arrange(&mut answer.value);
+                redacted.clear();
+                file::put_input::<M::Value, M::Notice>(entry.now, &Input::Answer(answer), &mut redacted);
+            }
             Ok(redacted)
         }
         Stored::Begin | Stored::Eof | Stored::Sent(_) | Stored::Body(Err(_)) | Stored::Tick => Ok(input.to_vec()),

@@ -103,6 +103,8 @@ pub trait Recordable: Machine<Ask: Shown, Value: Shown, Notice: Shown> + Sized {
     fn said(value: &Self::Value) -> Said;
     /// A secret that this answer puts into the next output.
     fn hides(value: &Self::Value) -> Option<Hidden>;
+    /// Puts an answer whose names were replaced back into the order that such an answer has.
+    fn arrange(_value: &mut Self::Value) {}
     /// Secrets that the machine itself says at the beginning, until [`Recordable::open`].
     fn secrets(_new: &Self::New) -> Vec<Hidden> {
         Vec::new()

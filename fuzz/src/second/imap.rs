@@ -12,7 +12,7 @@ use pillarbox_core::imap::command::{Command, FetchItem, ListForm, SearchKey, Seq
 use pillarbox_core::imap::frame::{Event, Framer};
 use pillarbox_core::limits;
 
-use super::told::told;
+use super::told::{CHARSET, told};
 
 /// Limits on how many words there are have tests of their own.
 const LONGEST: usize = 600;
@@ -74,7 +74,10 @@ fn judge(text: &[u8], ours: Option<(String, Command)>, theirs: Option<Theirs<'_>
             planted!(matches!(&ours, Command::Fetch { items, uid: true, .. } if items.iter().any(|item| matches!(item, FetchItem::BinarySize { .. }))));
             assert_eq!(tag, theirs.tag.as_ref(), "{shown}");
             let told = told(&theirs.body);
-            assert!(told.as_ref().is_ok_and(|told| *told == normal(ours.clone())), "{shown}\n{ours:?}\n{told:?}");
+            // ISO-2022-JP, UTF-16 and what nobody knows: ours knows, and the other does not look.
+            if told != Err(CHARSET) {
+                assert_eq!(told, Ok(normal(ours)), "{shown}");
+            }
         }
         (Some((_, ours)), None) => assert!(beyond(text, &ours), "{shown}\nours: {ours:?}\ntheirs: none"),
         (None, Some(theirs)) => {

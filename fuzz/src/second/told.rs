@@ -25,6 +25,9 @@ use pillarbox_core::time::UnixTime;
 /// Why something cannot be told in our terms.
 pub(super) type Outside = &'static str;
 
+/// Strings in another charset than ours can compare.
+pub(super) const CHARSET: Outside = "a charset with shifts, or none";
+
 /// What the other read, in our terms.
 pub(super) fn told(theirs: &CommandBody<'_>) -> Result<Command, Outside> {
     Ok(match theirs {
@@ -102,7 +105,7 @@ pub(super) fn told(theirs: &CommandBody<'_>) -> Result<Command, Outside> {
             // The text is ASCII, but these charsets have shifts.
             let plain = |charset: &Charset<'_>| ["UTF-8", "US-ASCII"].iter().any(|name| charset.as_ref().eq_ignore_ascii_case(name));
             if charset.as_ref().is_some_and(|charset| !plain(charset)) {
-                return Err("a charset");
+                return Err(CHARSET);
             }
             let criteria = criteria.as_ref();
             let mut keys = vec![SearchKey::And(criteria.len() as u32)];

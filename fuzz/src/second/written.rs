@@ -239,11 +239,16 @@ fn unstructured(choices: &mut Choices<'_>) -> String {
 
 /// RFC 2047 §2: whole characters in each, at most 75 signs.
 fn encoded_word(choices: &mut Choices<'_>, in_phrase: bool) -> String {
-    let charset = choices.pick(&["utf-8", "UTF-8", "iso-8859-1", "ISO-8859-2", "koi8-r", "iso-8859-15"]);
+    let charset = choices.pick(&["utf-8", "UTF-8", "iso-8859-1", "ISO-8859-2", "koi8-r", "iso-8859-15", "iso-2022-jp"]);
     let language = choices.pick(&["", "*en"]);
     let mut octets: Vec<u8> = Vec::new();
     let mut chosen = choices.octets(9);
     chosen.push(b'a');
+    if charset == "iso-2022-jp" {
+        // RFC 1468: two octets a character, between two shifts.
+        let pairs = chosen.drain(..).flat_map(|octet| [0x30 + octet % 0x1e, 0x21 + octet % 0x5e]);
+        octets = [b"\x1b$B".to_vec(), pairs.collect(), b"\x1b(B".to_vec()].concat();
+    }
     for octet in chosen {
         match octet {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b' ' | b'.' => octets.push(octet),

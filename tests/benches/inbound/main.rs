@@ -1,7 +1,8 @@
 //! Durable inbound messages a second: Pillarbox and Debian's Postfix, in turns, the same load.
 //!
 //! `cargo bench -p pillarbox-tests --bench inbound` (needs `postfix`, and `strace` for the system-call counts; root, since
-//! Postfix wants it). Everything runs on loopback, from temporary folders. `-- quick` makes a short run.
+//! Postfix wants it). Everything runs on loopback, from temporary folders. `-- quick` makes a short run; `-- record` compares
+//! Pillarbox with itself, without and with a recording of every session, in turns.
 //!
 //! For each server and each shape of load: messages acknowledged a second, CPU seconds for 1 000 messages (user and system, with
 //! all children), and how many messages are then found: by IMAP for Pillarbox, in the Maildir for Postfix. Fewer found than
@@ -9,6 +10,8 @@
 
 mod load;
 mod peers;
+
+use std::path::Path;
 
 use load::{Load, Measured};
 use peers::{Pillarbox, Postfix};
@@ -21,15 +24,17 @@ fn main() {
     let rounds = if quick { 1 } else { 3 };
     let folder = std::env::temp_dir().join(format!("pillarbox-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let pillarbox = Pillarbox::start(&folder.join("pillarbox"));
+    if arguments.iter().any(|argument| argument == "record") {
+        recording(&folder, rounds);
+        let _ = std::fs::remove_dir_all(&folder);
+        return;
+    }
+    let pillarbox = Pillarbox::start(&folder.join("pillarbox"), "");
     let postfix = Postfix::start(&folder.join("postfix"));
     if postfix.is_none() {
         println!("no Postfix beside it: install Debian's postfix and run as root to compare");
     }
-    println!(
-        "{:<10} {:>8} {:>9} {:>10} {:>12} {:>14} {:>8}",
-        "server", "sessions", "per conn.", "messages", "messages/s", "CPU s / 1 000", "found"
-    );
+    print_head();
     let shapes = [
         (1, 1, 100),
         (1, 10, 200),
@@ -81,6 +86,44 @@ fn main() {
         postfix.stop();
     }
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// What it costs to record every session.
+fn recording(folder: &Path, rounds: usize) {
+    let without = Pillarbox::start(&folder.join("without"), "");
+    let with = Pillarbox::start(&folder.join("with"), "[record]\nsessions = \"all\"\nkeep = \"10G\"\n");
+    print_head();
+    for (sessions, per_connection, messages) in [(1, 1, 200), (10, 10, 2000), (100, 10, 4000)] {
+        let load = Load {
+            sessions,
+            per_connection,
+            messages,
+            body: BODY,
+        };
+        let (mut rate, mut cpu) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let plain = without.run(&load);
+            print("plain", &load, &plain);
+            let recorded = with.run(&load);
+            print("recorded", &load, &recorded);
+            rate.push(recorded.rate() / plain.rate());
+            cpu.push(recorded.cpu_per_thousand() / plain.cpu_per_thousand());
+        }
+        println!(
+            "  recorded, at {sessions} sessions, {per_connection} a connection: {:.2} x the rate, {:.2} x the CPU (median of {rounds})",
+            median(rate),
+            median(cpu)
+        );
+    }
+    without.stop();
+    with.stop();
+}
+
+fn print_head() {
+    println!(
+        "{:<10} {:>8} {:>9} {:>10} {:>12} {:>14} {:>8}",
+        "server", "sessions", "per conn.", "messages", "messages/s", "CPU s / 1 000", "found"
+    );
 }
 
 fn print(name: &str, load: &Load, measured: &Measured) {

@@ -20,7 +20,8 @@ pub(crate) struct Pillarbox {
 }
 
 impl Pillarbox {
-    pub(crate) fn start(folder: &Path) -> Pillarbox {
+    /// With these lines at the end of its configuration.
+    pub(crate) fn start(folder: &Path, more: &str) -> Pillarbox {
         let binary = release_binary();
         fs::create_dir_all(folder).expect("a folder");
         let (smtp, imap) = (free_port(), free_port());
@@ -28,7 +29,7 @@ impl Pillarbox {
         let text = format!(
             "hostname = \"mx.bench.test\"\ndata_dir = \"data\"\npostmaster = \"{USER}\"\n\n[[domain]]\nname = \"bench.test\"\n\n\
              [[listener]]\nprotocol = \"smtp\"\naddress = \"{smtp}\"\n\n\
-             [[listener]]\nprotocol = \"imap\"\naddress = \"{imap}\"\nplaintext_auth = [\"127.0.0.0/8\"]\n"
+             [[listener]]\nprotocol = \"imap\"\naddress = \"{imap}\"\nplaintext_auth = [\"127.0.0.0/8\"]\n\n{more}"
         );
         fs::write(&config, text).expect("a config file");
         let mut add = Command::new(&binary)

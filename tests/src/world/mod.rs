@@ -9,6 +9,7 @@
 
 pub mod actors;
 pub mod check;
+pub mod chosen;
 pub mod counters;
 pub mod faults;
 pub mod house;
@@ -118,6 +119,11 @@ pub fn run(seed: u64, only: Option<&[usize]>, loud: bool) -> Result<Counters, Fa
     if let Some(only) = only {
         transitions.retain(|transition| only.contains(&transition.number));
     }
+    play(seed, transitions, loud)
+}
+
+/// Runs a world with these transitions: `seed` is all else.
+fn play(seed: u64, transitions: Vec<Transition>, loud: bool) -> Result<Counters, Failed> {
     let numbers: Vec<usize> = transitions.iter().map(|transition| transition.number).collect();
     let mut world = World::new(seed);
     if !loud {

@@ -244,13 +244,20 @@ pub enum DnsMood {
 pub fn draw(seed: u64) -> Vec<Transition> {
     // Not the world's own numbers: a transition that is left out must not move the others.
     let mut rng = Rng::new(seed ^ 0x7065_6e64_756c_756d);
-    (0..TRANSITIONS)
-        .map(|number| Transition {
-            number,
-            after: pause(&mut rng),
-            what: what(&mut rng),
-        })
-        .collect()
+    (0..TRANSITIONS).map(|number| one(number, &mut rng)).collect()
+}
+
+/// One transition, from numbers of its own.
+pub fn chosen(number: usize, bits: u64) -> Transition {
+    one(number, &mut Rng::new(bits))
+}
+
+fn one(number: usize, rng: &mut Rng) -> Transition {
+    Transition {
+        number,
+        after: pause(rng),
+        what: what(rng),
+    }
 }
 
 fn pause(rng: &mut Rng) -> Duration {

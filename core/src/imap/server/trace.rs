@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Session;
-use super::ask::{Ask, Settings, Value};
+use super::ask::{Ask, MailboxList, Settings, Value};
 use crate::imap::command::{self, Command};
 use crate::imap::frame::Framed;
 use crate::imap::mailbox_name::Names;
@@ -110,6 +110,15 @@ impl Recordable for Session {
             Value::Matched(_) | Value::Salt(_) => {}
         }
         said
+    }
+
+    /// Mailboxes are listed by name.
+    fn arrange(value: &mut Value) {
+        if let Value::Mailboxes(MailboxList(Ok(list))) = value {
+            let mut mailboxes = list.to_vec();
+            mailboxes.sort_by(|one, other| one.name.cmp(&other.name));
+            *list = mailboxes.into();
+        }
     }
 
     fn hides(value: &Value) -> Option<Hidden> {
