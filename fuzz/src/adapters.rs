@@ -1,8 +1,11 @@
 //! What the adapters read from outside: the PROXY header, the head of an HTTP request, the configuration, the accounts file, lines of the
 //! control socket, the system's list of DNS servers.
 
+use std::future::Future as _;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::task::{Context, Poll, Waker};
 
 use pillarbox::accounts::{AliasAddress, text};
 use pillarbox::config::{self, Severity};
@@ -18,20 +21,31 @@ use crate::{pieces, steered};
 /// Read as a stream is: what is missing belongs to the header, so not an octet behind it is taken; a peer's address is written in both
 /// versions and read again; what is cut is never a header.
 pub fn proxy_header(bytes: &[u8]) {
+    let mut stream = bytes;
+    let mut reading = Box::pin(proxy::read_header(&mut stream));
+    let Poll::Ready(read) = reading.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+        panic!("all of it is there")
+    };
+    drop(reading);
     let mut len = 0;
     let header = loop {
         match proxy::parse(&bytes[..len]) {
-            Err(_) => return,
+            Err(_) => return assert!(read.is_err_and(|error| error.kind() == ErrorKind::InvalidData)),
             Ok(Parsed::Header(source)) => break source,
             Ok(Parsed::Missing(count)) => {
                 assert!(count > 0 && len + count <= 536, "{count} octets behind {len}");
                 len += count;
                 if len > bytes.len() {
-                    return;
+                    return assert!(read.is_err_and(|error| error.kind() == ErrorKind::UnexpectedEof));
                 }
             }
         }
     };
+    assert_eq!(stream, &bytes[len..], "what is behind the header stays");
+    match header {
+        Source::Peer(peer) => assert_eq!(read.ok(), Some(Some(peer))),
+        Source::Unknown => assert_eq!(read.ok(), Some(None)),
+    }
     for cut in 0..len {
         match proxy::parse(&bytes[..cut]) {
             Ok(Parsed::Missing(count)) => assert!(cut + count <= len, "it takes what is behind the header"),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pillarbox_core::address::{Mailbox, ReversePath};
 use pillarbox_core::limits;
-use pillarbox_core::machine::{BodyError, Input, Machine, Output};
+use pillarbox_core::machine::{BodyError, Input, Output};
 use pillarbox_core::secret::Secret;
 use pillarbox_core::smtp::client::Session;
+use pillarbox_core::smtp::client::trace::New;
 use pillarbox_core::smtp::client::ask::{
     Ask, BodyOpened, Credentials, Next, Outcome, Reported, Settings, TlsOutcome, TlsUse, Transaction,
 };
@@ -14,13 +15,15 @@ use pillarbox_core::smtp::server::ask::TlsEvidence;
 use pillarbox_core::store::queue::{Notify, QueueId, QueuedRecipient, Ret, Wishes};
 use pillarbox_core::time::Now;
 
+use crate::recorded::Recorded;
 use crate::{pieces, steered};
 
 /// With a line that is a dot, one that begins with one, octets above 127, and no end of its last line.
 const MESSAGE: &[u8] = b"Subject: x\r\n\r\n.\r\n..\r\n.a\r\n\xc3\xa4\r\nb";
 
 /// Whatever a server says, in whatever pieces: buffers stay bounded, the session ends, each transaction that was handed out is
-/// reported once, nothing is relayed unless all of it and its final dot have left, and no message has two ends.
+/// reported once, nothing is relayed unless all of it and its final dot have left, no message has two ends, and the recording
+/// replays.
 pub fn smtp_client(bytes: &[u8]) {
     let (steer, said) = steered(bytes);
     let mut host = Host::new(steer);
@@ -39,7 +42,7 @@ pub fn smtp_client(bytes: &[u8]) {
 struct Host {
     steer: u8,
     now: Now,
-    session: Session,
+    session: Recorded<Session>,
     handed: u64,
     reported: Vec<u64>,
     relayed: usize,
@@ -48,6 +51,9 @@ struct Host {
     /// What is still to come of the open run.
     rest: &'static [u8],
     sent: Vec<u8>,
+    reads: bool,
+    /// Questions, answered when the session rests.
+    open: Vec<Ask>,
     closed: bool,
 }
 
@@ -72,7 +78,7 @@ impl Host {
         let mut host = Host {
             steer,
             now,
-            session: Session::new(settings, 1, now),
+            session: Recorded::begin(New { settings, machine: 1, now }, now, true),
             handed: 0,
             reported: Vec::new(),
             relayed: 0,
@@ -80,35 +86,46 @@ impl Host {
             unusable: 0,
             rest: &[],
             sent: Vec::new(),
+            reads: false,
+            open: Vec::new(),
             closed: false,
         };
-        host.rest();
+        host.reads = host.rest();
         host
     }
 
     /// Does all there is to do without the server; whether the session reads.
     fn rest(&mut self) -> bool {
         loop {
-            let (send, read, body) = match self.session.poll() {
+            let few = if self.steer & 8 == 0 { usize::MAX } else { 3 };
+            let (octets, read, body) = match self.session.poll() {
                 Output::Body(_) => panic!("a client writes no bodies"),
-                Output::Ask(ask) => {
-                    self.answer(ask);
+                Output::Ask(Ask::Unusable { .. }) => {
+                    self.unusable += 1;
                     continue;
                 }
-                Output::Close(_) => {
+                Output::Ask(ask) => {
+                    self.open.push(ask);
+                    continue;
+                }
+                Output::Close(close) => {
+                    self.session.close(&close);
                     self.closed = true;
                     return false;
                 }
-                Output::Wait(wait) => (wait.send.len(), wait.read, wait.body),
+                Output::Wait(wait) => {
+                    let octets = wait.send.len().min(few);
+                    self.sent.extend_from_slice(&wait.send[..octets]);
+                    (octets, wait.read, wait.body)
+                }
             };
             let bound = 2 * limits::CLIENT_REPLY + limits::SMTP_COMMAND + 4 * MESSAGE.len();
             assert!(self.session.buffered() <= bound, "{} octets", self.session.buffered());
-            let octets = if self.steer & 8 == 0 { send } else { send.min(3) };
-            if send > 0 {
-                if let Output::Wait(wait) = self.session.poll() {
-                    self.sent.extend_from_slice(&wait.send[..octets]);
-                }
+            if octets > 0 {
                 self.session.handle(self.now, Input::Sent(octets));
+            } else if !self.open.is_empty() {
+                let ask = self.open.remove(0);
+                self.answer(ask);
             } else if body && self.steer & 16 != 0 && self.rest.len() < MESSAGE.len() {
                 self.session.handle(self.now, Input::Body(Err(BodyError::Unreadable)));
             } else if body {
@@ -155,10 +172,7 @@ impl Host {
                 self.reported.push(id.0);
                 then.answer(Reported)
             }
-            Ask::Unusable { .. } => {
-                self.unusable += 1;
-                return;
-            }
+            Ask::Unusable { .. } => unreachable!("it has no answer"),
         };
         self.session.handle(self.now, Input::Answer(answer));
     }
@@ -185,16 +199,16 @@ impl Host {
     }
 
     fn receive(&mut self, piece: &[u8]) {
-        if self.rest() {
+        if self.reads {
             self.session.handle(self.now, Input::Received(piece));
-            self.rest();
+            self.reads = self.rest();
         }
     }
 
     fn hang_up(&mut self) {
-        if self.rest() {
+        if self.reads {
             self.session.handle(self.now, Input::Eof);
-            self.rest();
+            self.reads = self.rest();
         }
         assert!(self.closed, "a session without a server ends");
     }
