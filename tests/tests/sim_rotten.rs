@@ -35,12 +35,12 @@ async fn story(nodes: &Nodes, env: &SimEnv, ip: IpAddr, lines: usize) -> Result<
     let (pack, prefix) = nodes.disk(ip, |disk| {
         let find = |bytes: &[u8], text: &[u8]| bytes.windows(text.len()).position(|here| here == text);
         let packs = disk.paths().into_iter().filter(|path| path.0.ends_with(".pack"));
-        let found = packs.filter_map(|path| {
+        let mut found = packs.filter_map(|path| {
             let bytes = disk.bytes(&path)?;
             let (from, to) = (find(bytes, b"Return-Path:")?, find(bytes, b"id ")?);
             Some((path, from..to))
         });
-        found.last().expect("a pack has the message")
+        found.next_back().expect("a pack has the message")
     });
     let places = [prefix.start, prefix.start + 20, prefix.end - 1];
     for at in places {
