@@ -25,12 +25,20 @@ pub(crate) fn play(patch: &Path) -> Result<bool> {
             .arg(&patch),
         &tree,
     )?;
-    // The dependencies that are built already serve the copy, too. Not in release: it would build longer than it runs.
+    // A target folder of its own: cargo takes what is built of the copy for what is built of the tree itself, for it looks at paths
+    // within a workspace and at times only. What is built already serves the copy, too; links are enough, since no build writes into a
+    // file that is there. Not in release: it would build longer than it runs.
+    let target = tree.join("target");
+    if !target.exists() {
+        for built in ["deps", "build", ".fingerprint"] {
+            link_all(&root.join("target/debug").join(built), &target.join("debug").join(built))?;
+        }
+    }
     let cargo = |verb| {
         let mut cargo = Command::new("cargo");
         cargo
             .args([verb, "--quiet", "-p", "pillarbox-tests", "--bin", "world"])
-            .env("CARGO_TARGET_DIR", root.join("target"))
+            .env("CARGO_TARGET_DIR", &target)
             .env("CARGO_INCREMENTAL", "1");
         cargo
     };
@@ -62,6 +70,21 @@ fn run(command: &mut Command, at: &Path) -> Result<()> {
             String::from_utf8_lossy(&done.stderr)
         ))),
     }
+}
+
+/// Links of all files below a folder, if it is there; with their times, by which cargo knows them.
+fn link_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
+    for entry in entries {
+        let path = entry?.path();
+        let link = to.join(path.file_name().expect("an entry has a name"));
+        match path.is_dir() {
+            true => link_all(&path, &link)?,
+            false => fs::hard_link(&path, &link)?,
+        }
+    }
+    Ok(())
 }
 
 /// Makes the copy equal to the tree; what is equal already is not touched, so that only what differs is built again.
