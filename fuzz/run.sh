@@ -22,6 +22,7 @@ run() {
   if [ "$target" = world ]; then seeds=world/seeds length=66; fi
   local options=(-max_total_time="$seconds" -max_len="$length" -timeout=10 -keep_seed=1 -print_final_stats=1)
   options+=(-artifact_prefix="artifacts/$target/")
+  if [ -n "${FUZZ_SEED:-}" ]; then options+=(-seed="$FUZZ_SEED"); fi # much the same run again
   dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
   if [ "${dictionary:--}" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   "$binaries/$target" "${options[@]}" "target/corpus/$target" "$seeds"

@@ -46,7 +46,7 @@ pub fn parse_internal(text: &[u8]) -> Option<UnixTime> {
     tokens.take(b' ');
     let day = number(&mut tokens, 1..=2)?;
     separator(&mut tokens, b'-')?;
-    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    let month = month_of_imap(&mut tokens)?;
     separator(&mut tokens, b'-')?;
     let year = number(&mut tokens, 4..=4)?;
     separator(&mut tokens, b' ')?;
@@ -106,7 +106,7 @@ pub fn parse_imap_day(text: &[u8]) -> Option<i64> {
     let mut tokens = Tokens::new(text);
     let day = number(&mut tokens, 1..=2)?;
     separator(&mut tokens, b'-')?;
-    let month = month(tokens.take_while(|byte| byte.is_ascii_alphabetic()))?;
+    let month = month_of_imap(&mut tokens)?;
     separator(&mut tokens, b'-')?;
     let year = number(&mut tokens, 4..=4)?;
     if !tokens.is_empty() {
@@ -171,6 +171,12 @@ fn decimal(digits: &[u8]) -> i64 {
         .iter()
         .take(9)
         .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'))
+}
+
+/// `date-month = "Jan" / "Feb" / …` (RFC 9051 §9): three letters, no more. Fields of messages may have the whole name.
+fn month_of_imap(tokens: &mut Tokens<'_>) -> Option<i64> {
+    let name = tokens.take_while(|byte| byte.is_ascii_alphabetic());
+    month(name).filter(|_| name.len() == 3)
 }
 
 fn month(name: &[u8]) -> Option<i64> {

