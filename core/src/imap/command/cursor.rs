@@ -176,10 +176,11 @@ impl<'a> Cursor<'a> {
 
     /// `nstring = string / nil`
     pub(in crate::imap) fn nstring(&mut self) -> Result<Option<Cow<'a, [u8]>>, Wrong> {
-        if self.atom().eq_ignore_ascii_case(b"NIL") {
-            return Ok(None);
+        match self.atom() {
+            [] => self.string().map(Some),
+            nil if nil.eq_ignore_ascii_case(b"NIL") => Ok(None),
+            _ => Err("a string or NIL is expected"),
         }
-        self.string().map(Some)
     }
 
     fn word(&mut self, wanted: impl Fn(u8) -> bool) -> Result<Cow<'a, [u8]>, Wrong> {
