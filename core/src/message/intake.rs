@@ -74,7 +74,7 @@ impl Intake {
     }
 }
 
-/// Counts the fields of some names in a header that comes in pieces: loops are seen by Received and Delivered-To.
+/// Finds the end of a header that comes in pieces, and counts its fields by which loops are seen: Received and Delivered-To.
 #[derive(Debug, Clone, Default)]
 pub struct LoopWatch {
     end: HeaderEnd,
@@ -87,10 +87,15 @@ pub struct LoopWatch {
 }
 
 impl LoopWatch {
-    /// Takes more of the message.
-    pub fn update(&mut self, bytes: &[u8]) {
+    /// Whether the header is over.
+    pub fn ended(&self) -> bool {
+        self.end.found()
+    }
+
+    /// Takes more of the message: how many of its octets belong to the header.
+    pub fn update(&mut self, bytes: &[u8]) -> usize {
         if self.end.found() {
-            return;
+            return 0;
         }
         let block = self.end.update(bytes);
         for line in bytes[..block].split_inclusive(|byte| *byte == b'\n') {
@@ -118,5 +123,6 @@ impl LoopWatch {
         if self.end.found() {
             self.line = alloc::vec::Vec::new();
         }
+        block
     }
 }

@@ -392,7 +392,7 @@ impl Walker {
             observer.field(innermost == 0, &self.header);
         }
         if let Some(colon) = colon {
-            let name = self.header[..colon].trim_ascii();
+            let name = self.header[..colon].trim_ascii_end(); // as `fields` has it
             let known = KEPT.iter().position(|known| known.as_bytes().eq_ignore_ascii_case(name));
             // Only a message has an envelope; a part's own From says nothing.
             let message =

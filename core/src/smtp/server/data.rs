@@ -11,7 +11,6 @@ use crate::bytes::utf8::Utf8Check;
 use crate::limits;
 use crate::machine::Deadline;
 use crate::message::date::format_rfc5322;
-use crate::message::header::HeaderEnd;
 use crate::message::intake::LoopWatch;
 use crate::policy::access::{AuthorMatter, AuthorVerdict, Refusal};
 use crate::smtp::chunk::ChunkDecoder;
@@ -22,12 +21,14 @@ use crate::trace::marks::What;
 /// A message that is being read.
 pub(super) struct Message {
     framing: Framing,
-    /// Octets of the message so far.
+    /// Octets that came so far.
+    came: u64,
+    /// Octets of what is stored: those that came, and what a submission's header has more.
     size: u64,
     loops: LoopWatch,
     header: Header,
     /// SMTPUTF8 was declared: its header must be UTF-8.
-    utf8: Option<(HeaderEnd, Utf8Check)>,
+    utf8: Option<Utf8Check>,
     /// Why it is refused, once that is known; it is read to its end all the same.
     refused: Option<Refusal>,
     /// The final dot has come, or the chunk's last octet.
@@ -58,8 +59,8 @@ enum Header {
     /// Not a submission: nothing is held.
     AsItCame,
     Held {
+        /// At most one octet more than it may have.
         block: Vec<u8>,
-        end: HeaderEnd,
     },
     /// The host judges its author.
     Judged {
@@ -102,7 +103,7 @@ impl Message {
     /// Octets held of the message.
     pub(super) fn buffered(&self) -> usize {
         let header = match &self.header {
-            Header::Held { block, .. } | Header::Judged { block } => block.capacity(),
+            Header::Held { block } | Header::Judged { block } => block.capacity(),
             Header::AsItCame | Header::Written => 0,
         };
         header + self.behind_header.capacity() + self.lent.capacity()
@@ -120,22 +121,32 @@ impl Message {
         });
     }
 
-    /// Takes note of octets that belong to the message.
-    fn look_at(&mut self, body: &[u8], max: u64) {
-        self.size += body.len() as u64;
-        if self.size > max {
-            return self.refuse(552, [5, 3, 4], &format!("the message is larger than {max} octets"));
+    /// Takes note of octets that belong to the message, and tells how many of them its header has.
+    fn look_at(&mut self, body: &[u8]) -> usize {
+        let of_header = self.loops.update(body);
+        let header = &body[..of_header];
+        if let Some(utf8) = &mut self.utf8 {
+            utf8.update(header);
         }
-        self.loops.update(body);
-        if self.loops.received > limits::RECEIVED_FIELDS {
-            return self.refuse(554, [5, 4, 6], "the message loops: it has more than 100 Received fields");
+        if let Header::Held { block } = &mut self.header {
+            let room = limits::SUBMISSION_HEADER + 1 - block.len();
+            block.extend_from_slice(&header[..header.len().min(room)]);
         }
-        if let Some((end, utf8)) = &mut self.utf8 {
-            let of_header = end.update(body);
-            utf8.update(&body[..of_header]);
-            if !utf8.holds() {
-                self.refuse(550, [5, 6, 0], "the header is not UTF-8, as SMTPUTF8 says it is");
-            }
+        if self.loops.ended() && of_header > 0 {
+            self.judge_header();
+        }
+        of_header
+    }
+
+    /// Its faults are told when it is over, one before the other, however its octets came.
+    fn judge_header(&mut self) {
+        let too_large = matches!(&self.header, Header::Held { block } if block.len() > limits::SUBMISSION_HEADER);
+        if too_large {
+            self.refuse(552, [5, 3, 4], "the header is larger than 256 KiB");
+        } else if self.loops.received > limits::RECEIVED_FIELDS {
+            self.refuse(554, [5, 4, 6], "the message loops: it has more than 100 Received fields");
+        } else if self.utf8.as_ref().is_some_and(|utf8| !utf8.holds()) {
+            self.refuse(550, [5, 6, 0], "the header is not UTF-8, as SMTPUTF8 says it is");
         }
     }
 }
@@ -162,7 +173,7 @@ impl Session {
     pub(super) fn bdat(&mut self, size: u64, last: bool) {
         let max = self.settings.message_max;
         let extended = self.hello.as_ref().is_some_and(|hello| hello.extended);
-        let so_far = self.message.as_ref().map_or(0, |message| message.size);
+        let so_far = self.message.as_ref().map_or(0, |message| message.came);
         match &self.envelope {
             Some(_) if !extended => self.discard(size, Reply::new(503, [5, 5, 1], "BDAT comes after EHLO")),
             None => self.discard(size, Reply::new(503, [5, 5, 1], "MAIL and RCPT come first")),
@@ -233,15 +244,13 @@ impl Session {
             }
         };
         let header = match &self.login {
-            Some(_) => Header::Held {
-                block: Vec::new(),
-                end: HeaderEnd::default(),
-            },
+            Some(_) => Header::Held { block: Vec::new() },
             None => Header::AsItCame,
         };
         let utf8 = self.envelope.as_ref().is_some_and(|envelope| envelope.wishes.utf8);
         self.message = Some(Box::new(Message {
             framing,
+            came: 0,
             size: 0,
             loops: LoopWatch::default(),
             header,
@@ -316,26 +325,29 @@ impl Session {
         if body.is_empty() || message.refused.is_some() {
             return true;
         }
-        message.look_at(&self.input[body.clone()], self.settings.message_max);
-        if message.refused.is_some() {
-            return true;
-        }
-        match &mut message.header {
-            Header::AsItCame | Header::Written => {
-                self.body = Some(BodyPart::Input(body));
-            }
-            Header::Held { block, end } => {
-                let of_header = end.update(&self.input[body.clone()]);
-                block.extend_from_slice(&self.input[body.start..body.start + of_header]);
-                if block.len() > limits::SUBMISSION_HEADER {
-                    message.refuse(552, [5, 3, 4], "the header is larger than 256 KiB");
-                } else if end.found() {
+        let max = self.settings.message_max;
+        let room = usize::try_from(max.saturating_sub(message.came)).unwrap_or(usize::MAX);
+        let fits = body.start..body.end.min(body.start.saturating_add(room));
+        message.came += body.len() as u64;
+        message.size += body.len() as u64;
+        let of_header = message.look_at(&self.input[fits.clone()]);
+        if message.refused.is_none() {
+            match &message.header {
+                Header::AsItCame | Header::Written if fits.is_empty() => {}
+                Header::AsItCame | Header::Written => self.body = Some(BodyPart::Input(fits)),
+                Header::Held { .. } if message.loops.ended() => {
                     // What follows the header in its last piece waits for the verdict with it: at most what was received at once.
-                    message.behind_header = self.input[body.start + of_header..body.end].to_vec();
+                    message.behind_header = self.input[fits.start + of_header..fits.end].to_vec();
                     self.judge_author();
                 }
+                Header::Held { .. } | Header::Judged { .. } => {}
             }
-            Header::Judged { .. } => {}
+        }
+        if let Some(message) = &mut self.message
+            && message.came > max
+        {
+            message.judge_header();
+            message.refuse(552, [5, 3, 4], &format!("the message is larger than {max} octets"));
         }
         true
     }
@@ -344,7 +356,7 @@ impl Session {
     fn judge_author(&mut self) {
         let login = self.login.clone().expect("a submission has a login");
         let Some(message) = &mut self.message else { return };
-        let Header::Held { block, .. } = &mut message.header else {
+        let Header::Held { block } = &mut message.header else {
             return;
         };
         let block = core::mem::take(block);
@@ -388,13 +400,20 @@ impl Session {
         if let Some((status, text)) = message.framing.fault() {
             message.refuse(550, status, text);
         }
+        if let Some(utf8) = &mut message.utf8
+            && !message.loops.ended()
+            && !message.framing.goes_on()
+        {
+            utf8.update(b"\r\n"); // A chunk may end within a character.
+        }
+        message.judge_header();
         if message.refused.is_none() {
             if message.framing.goes_on() {
-                let text = format!("{} octets so far", message.size);
+                let text = format!("{} octets so far", message.came);
                 self.wait_for_command();
                 return self.refuse(250, [2, 0, 0], text);
             }
-            if let Header::Held { block, .. } = &mut message.header {
+            if let Header::Held { block } = &mut message.header {
                 // A header without an empty line: the message has no body.
                 let end: &[u8] = if block.is_empty() || block.ends_with(b"\n") {
                     b"\r\n"
