@@ -24,7 +24,9 @@ pub fn smtp_second(line: &[u8]) {
     match (parse(line), theirs) {
         (Ok(ours), Ok(theirs)) => {
             planted!(matches!(&ours, Command::Mail { parameters, .. } if parameters.ret == Some(Ret::Headers) && parameters.size > 9));
-            assert!(same(text, &ours, &theirs), "{text:?}\n{ours:?}\n{theirs:?}");
+            // Whom AUTH= names is not looked at by ours; behind a `+` without two digits the other loses its place.
+            let lost = has_value(text, "AUTH=", |value| value.contains('+'));
+            assert!(lost || same(text, &ours, &theirs), "{text:?}\n{ours:?}\n{theirs:?}");
         }
         (Ok(ours), Err(error)) => assert!(beyond(text, &ours), "{text:?}\n{ours:?}\n{error:?}"),
         (Err(error), Ok(theirs)) => {
@@ -33,6 +35,11 @@ pub fn smtp_second(line: &[u8]) {
         }
         (Err(_), Err(_)) => {}
     }
+}
+
+fn has_value(text: &str, name: &str, is: impl Fn(&str) -> bool) -> bool {
+    let upper = text.to_ascii_uppercase();
+    upper.split(' ').filter_map(|word| word.strip_prefix(name)).any(is)
 }
 
 fn same(text: &str, ours: &Command, theirs: &Theirs<'_>) -> bool {
@@ -135,13 +142,6 @@ fn same_rcpt(ours: &RcptParameters, theirs: &proto::RcptTo<std::borrow::Cow<'_, 
 
 /// What ours reads and the other does not.
 fn beyond(text: &str, ours: &Command) -> bool {
-    let long_or_escaped = |name: &str| {
-        let upper = text.to_ascii_uppercase();
-        upper
-            .split(' ')
-            .filter_map(|word| word.strip_prefix(name))
-            .any(|value| value.len() > 256 || value.contains('+'))
-    };
     match ours {
         // It has no address literals (RFC 5321 §4.1.3), no empty quoted local part (§4.1.2: `*QcontentSMTP`), and does not know where
         // a source route ends that holds quotes or what is not ASCII.
@@ -150,7 +150,7 @@ fn beyond(text: &str, ours: &Command) -> bool {
                 ReversePath::Null => false,
                 ReversePath::Mailbox(mailbox) => unread(text, mailbox),
             };
-            path || long_or_escaped("AUTH=") || parameters.size > MOST
+            path || has_value(text, "AUTH=", |value| value.len() > 256 || value.contains('+')) || parameters.size > MOST
         }
         Command::Rcpt { path, parameters } => {
             let other = |original: &String| {
