@@ -3,6 +3,7 @@
 //!
 //! `cost NAME SIZE` runs a case; `cost` lists them with their sizes.
 
+mod allocator;
 mod cases;
 
 use std::process::ExitCode;
