@@ -1,6 +1,7 @@
 //! Pillarbox's tests: the script runner, the simulated environment, foreign clients, benchmarks.
 
 pub mod client;
+pub mod data;
 pub mod disk;
 #[cfg(feature = "server")]
 pub mod double;

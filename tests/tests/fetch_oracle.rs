@@ -4,26 +4,24 @@
 //! string alike, missing extension fields as NIL. Messages in which a defect was recorded are shown, but do not count.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use pillarbox_core::message::digest::Digest;
 use pillarbox_core::message::intake::Intake;
+use pillarbox_tests::data;
 
 /// Answers that must be equal, of 100.
 const EQUAL_PERCENT: usize = 97;
 
 #[test]
 fn digests_are_those_that_two_servers_agree_on() {
-    let root = test_data();
-    let Ok(lines) = std::fs::read_to_string(root.join("imap/fetch-oracle/dovecot-2.3.19.jsonl")) else {
-        println!("SKIPPED: no test data at {} (set PILLARBOX_TEST_DATA)", root.display());
-        return;
+    let Ok(lines) = std::fs::read_to_string(data::folder().join("imap/fetch-oracle/dovecot-2.3.19.jsonl")) else {
+        return data::is_missing();
     };
     let (mut counted, mut equal, mut others, mut others_equal) = (0, 0, 0, 0);
     for line in lines.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).expect("a line is a JSON object");
         let file = entry["file"].as_str().expect("a file name");
-        let message = wire_form(&std::fs::read(root.join(file)).expect("the oracle's message"));
+        let message = data::wire_form(&std::fs::read(data::folder().join(file)).expect("the oracle's message"));
         let size = entry["crlf_size"].as_u64().expect("a size");
         assert_eq!(message.len() as u64, size, "{file} is not the message that was recorded");
         let differences = differences(&digest(&message), entry["fetch"].as_str().expect("an answer"));
@@ -48,29 +46,6 @@ fn digest(message: &[u8]) -> Digest {
     let mut intake = Intake::new();
     message.chunks(1500).for_each(|chunk| intake.update(chunk));
     intake.finish().digest
-}
-
-/// The shared test data: `PILLARBOX_TEST_DATA`, or beside the workspace.
-fn test_data() -> PathBuf {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(beside, PathBuf::from)
-}
-
-/// As the recorder appended it: without an mbox line, every line feed behind a carriage return.
-fn wire_form(file: &[u8]) -> Vec<u8> {
-    let newline = file.iter().position(|byte| *byte == b'\n');
-    let start = match newline {
-        Some(newline) if file.starts_with(b"From ") => newline + 1,
-        _ => 0,
-    };
-    let mut wire = Vec::with_capacity(file.len());
-    for byte in &file[start..] {
-        if *byte == b'\n' && wire.last() != Some(&b'\r') {
-            wire.push(b'\r');
-        }
-        wire.push(*byte);
-    }
-    wire
 }
 
 fn differences(digest: &Digest, fetch: &str) -> Vec<String> {

@@ -1,7 +1,6 @@
 //! SEARCH against recorded answers of another server (Dovecot 2.3.19, with a mark where Cyrus 3.6.1 answers alike) over one mailing
 //! list. Answers that the two do not share are shown, but do not count.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pillarbox_core::imap::command::{Command, Tag, parse};
@@ -13,22 +12,22 @@ use pillarbox_core::message::date;
 use pillarbox_core::store::version::Row;
 use pillarbox_core::store::{EmailId, Flags, KeywordBits, Location, ModSeq, Uid};
 use pillarbox_core::time::UnixTime;
+use pillarbox_tests::data;
 
 /// Answers that must be equal, of 100.
 const EQUAL_PERCENT: usize = 95;
 
 #[test]
 fn searches_find_what_two_servers_agree_on() {
-    let root = test_data();
-    let Ok(lines) = std::fs::read_to_string(root.join("imap/fetch-oracle/linux-mips-search-sort-thread.jsonl")) else {
-        println!("SKIPPED: no test data at {} (set PILLARBOX_TEST_DATA)", root.display());
-        return;
+    let Ok(lines) = std::fs::read_to_string(data::folder().join("imap/fetch-oracle/linux-mips-search-sort-thread.jsonl"))
+    else {
+        return data::is_missing();
     };
     let mut lines = lines
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a line is a JSON object"));
     let head = lines.next().expect("a first line");
-    let mailbox = Mailbox::read(&root.join(head["corpus"].as_str().expect("a directory")));
+    let mailbox = Mailbox::read(head["corpus"].as_str().expect("a directory"));
     assert_eq!(
         mailbox.0.len() as u64,
         head["files"].as_u64().expect("how many"),
@@ -68,15 +67,11 @@ struct Mailbox(Vec<(Candidate, Vec<u8>)>);
 
 impl Mailbox {
     /// As the recorder appended it: by file name, every line feed behind a carriage return.
-    fn read(directory: &PathBuf) -> Mailbox {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
-            .expect("the corpus")
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        files.sort();
+    fn read(directory: &str) -> Mailbox {
+        let files = data::files(directory);
         let first = date::parse_internal(b"01-Jan-2020 00:00:00 +0000").expect("a date").seconds();
         let messages = files.iter().enumerate().map(|(index, file)| {
-            let message = wire_form(&std::fs::read(file).expect("a message"));
+            let message = data::wire_form(&std::fs::read(file).expect("a message"));
             let date = first + 7 * 3600 * index as i64;
             (
                 candidate(index as u32 + 1, message.len() as u32, UnixTime::from_seconds(date)),
@@ -170,21 +165,4 @@ fn normal(answer: &str) -> Vec<String> {
     let mut data: Vec<String> = words[2..].chunks(2).map(|pair| pair.join(" ")).collect();
     data.sort();
     data
-}
-
-/// The shared test data: `PILLARBOX_TEST_DATA`, or beside the workspace.
-fn test_data() -> PathBuf {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(beside, PathBuf::from)
-}
-
-fn wire_form(file: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(file.len());
-    for byte in file {
-        if *byte == b'\n' && wire.last() != Some(&b'\r') {
-            wire.push(b'\r');
-        }
-        wire.push(*byte);
-    }
-    wire
 }

@@ -4,23 +4,20 @@
 use std::path::{Path, PathBuf};
 
 use pillarbox_fuzz::second_message::{Said, ours, theirs};
+use pillarbox_tests::data;
 
 /// Messages that must be read alike, of 100. Where the two differ, one of them guesses: broken fields and boundaries.
 const EQUAL_PERCENT: usize = 94;
 
 #[test]
 fn real_messages_are_read_alike() {
-    let root = test_data();
-    let mut files = Vec::new();
-    collect(&root, &mut files);
+    let files: Vec<PathBuf> = data::files("").into_iter().filter(|file| is_message(file)).collect();
     if files.is_empty() {
-        println!("SKIPPED: no test data at {} (set PILLARBOX_TEST_DATA)", root.display());
-        return;
+        return data::is_missing();
     }
-    files.sort();
     let (mut counted, mut equal) = (0, 0);
     for file in files {
-        let message = wire_form(&std::fs::read(&file).expect("a message"));
+        let message = data::wire_form(&std::fs::read(&file).expect("a message"));
         let (ours, theirs) = (ours(&message), theirs(&message));
         counted += 1;
         match difference(&ours, &theirs) {
@@ -63,31 +60,6 @@ fn difference(ours: &[Said], theirs: &[Said]) -> Option<String> {
     Some(format!("{}\n    {}", short(ours), short(theirs)))
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "eml") {
-            files.push(path);
-        }
-    }
-}
-
-/// The shared test data: `PILLARBOX_TEST_DATA`, or beside the workspace.
-fn test_data() -> PathBuf {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(beside, PathBuf::from)
-}
-
-fn wire_form(file: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(file.len());
-    for byte in file {
-        if *byte == b'\n' && wire.last() != Some(&b'\r') {
-            wire.push(b'\r');
-        }
-        wire.push(*byte);
-    }
-    wire
+fn is_message(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "eml")
 }

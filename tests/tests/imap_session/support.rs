@@ -1,6 +1,7 @@
 //! One IMAP session over mailboxes in memory: the store's own model answers its asks, in virtual time.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pillarbox_core::imap::search::Matcher;
@@ -14,6 +15,7 @@ use pillarbox_core::sasl::ProofVerdict;
 use pillarbox_core::smtp::server::ask::{PasswordVerdict, SinkOpened};
 use pillarbox_core::store::request::Refused;
 use pillarbox_core::time::{Instant, Now, UnixTime};
+use pillarbox_tests::data;
 use pillarbox_tests::host::inbox::{Inbox, KEY, UID_VALIDITY};
 use pillarbox_tests::host::{evidence, login as granted, scram_salt};
 
@@ -236,38 +238,21 @@ impl Client {
     }
 }
 
-/// The messages of the shared test data, with CRLF line ends and without NUL; empty, and said loudly, where there is none.
+/// The messages of the test data, as they are appended, without NUL; empty, and said loudly, where there is none.
 pub(crate) fn corpus() -> Vec<Vec<u8>> {
-    let root = std::env::var_os("PILLARBOX_TEST_DATA").map_or_else(
-        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        std::path::PathBuf::from,
-    );
-    let mut files: Vec<std::path::PathBuf> = Vec::new();
-    let mut folders = vec![root.join("mime"), root.join("mailing-lists")];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries {
-            let path = entry.expect("a directory entry").path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
+    let files: Vec<PathBuf> = ["mime", "mailing-lists"].into_iter().flat_map(data::files).collect();
     if files.is_empty() {
-        println!("NO TEST DATA: set PILLARBOX_TEST_DATA to the folder that holds mime/ and mailing-lists/");
+        data::is_missing();
     }
-    files.iter().map(|file| crlf(&std::fs::read(file).expect("a file"))).collect()
-}
-
-fn crlf(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 40);
-    for byte in bytes {
-        match byte {
-            0 => out.push(b'?'),
-            b'\n' if out.last() != Some(&b'\r') => out.extend_from_slice(b"\r\n"),
-            byte => out.push(*byte),
-        }
-    }
-    out
+    let message = |file: &PathBuf| {
+        let mut message = data::wire_form(&std::fs::read(file).expect("a file"));
+        message
+            .iter_mut()
+            .filter(|octet| **octet == 0)
+            .for_each(|octet| *octet = b'?');
+        message
+    };
+    files.iter().map(message).collect()
 }
 
 /// The literals of a response, in order.
