@@ -5,6 +5,7 @@ the end `N passed, M failed`; its exit code is 1 when one failed. A script whose
 or 1 when CI is set.
 """
 import os
+import re
 import shutil
 import signal
 import smtplib
@@ -227,3 +228,27 @@ def same_below_trace(fetched, sent):
         if line[:1] not in (" ", "\t") and line.split(":")[0].lower() not in TRACE_FIELDS:
             return f"not a trace field: {line!r}"
     return ""
+
+
+class RecordedDemo:
+    """A demo that records, with its passwords and ports as it printed them."""
+
+    def __init__(self, folder, port_base="auto"):
+        self.records = os.path.join(folder, "records")
+        self.log = open(os.path.join(folder, "demo.log"), "wb")
+        arguments = [BINARY, "demo", "--port-base", port_base, "--dir", os.path.join(folder, "demo"), "--record", self.records]
+        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        text = ""
+        while "Stop with" not in text:
+            line = self.process.stdout.readline()
+            if not line:
+                raise RuntimeError("the demo ended")
+            text += line
+        self.password = dict(re.findall(r"account\s+(\S+)\s+password (\S+)", text))
+        self.port = {name: int(port) for name, port in re.findall(r"^  (\w+)\s+127\.0\.0\.1:(\d+)", text, re.M)}
+
+    def stop(self):
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+        self.log.close()
+        return self.process.returncode

@@ -12,8 +12,6 @@ import imaplib
 import json
 import os
 import random
-import re
-import signal
 import smtplib
 import socket
 import subprocess
@@ -22,34 +20,12 @@ import tempfile
 import threading
 import time
 
-from common import BINARY, check, finish, insecure, need
+from common import BINARY, RecordedDemo, check, finish, insecure, need
 
 need("curl", "swaks", "mbsync")
 PEOPLE = ("alice@demo.test", "bob@demo.test")
 WORDS = "zebra quokka narwhal axolotl okapi".split()
 random.seed(4)
-
-
-class Demo:
-    """A demo that records."""
-
-    def __init__(self, folder):
-        self.records = os.path.join(folder, "records")
-        self.log = open(os.path.join(folder, "log"), "wb")
-        arguments = [BINARY, "demo", "--port-base", "auto", "--dir", os.path.join(folder, "demo"), "--record", self.records]
-        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
-        text = ""
-        while "Stop with" not in text:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError("the demo ended")
-            text += line
-        self.password = dict(re.findall(r"account\s+(\S+)\s+password (\S+)", text))
-        self.port = {name: int(port) for name, port in re.findall(r"^  (\w+)\s+127\.0\.0\.1:(\d+)", text, re.M)}
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
 
 
 def message(number, to=PEOPLE[1], more=""):
@@ -292,7 +268,7 @@ def replay(*arguments):
 def main():
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     with tempfile.TemporaryDirectory(prefix="pillarbox-recorded-") as folder:
-        demo = Demo(folder)
+        demo = RecordedDemo(folder)
         start = time.monotonic()
         try:
             failures = run_all(demo, total)

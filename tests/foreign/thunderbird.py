@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from common import BINARY, check, finish, insecure, message, need
+from common import BINARY, RecordedDemo, check, finish, insecure, message, need
 from marionette import Thunderbird, alone
 
 ALICE, BOB = "alice@demo.test", "bob@demo.test"
@@ -33,31 +33,16 @@ def skip(why):
     sys.exit(0)
 
 
-class Demo:
-    """A demo that records, at the ports that the world knows: the name space has no other server."""
+class Demo(RecordedDemo):
+    """At the ports that the world knows: the name space has no other server."""
 
     def __init__(self, folder):
-        self.records = os.path.join(folder, "records")
-        self.log = open(os.path.join(folder, "demo.log"), "wb")
-        arguments = [BINARY, "demo", "--port-base", "0", "--dir", os.path.join(folder, "demo"), "--record", self.records]
-        self.process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=self.log, text=True)
-        text = ""
-        while "Stop with" not in text:
-            line = self.process.stdout.readline()
-            if not line:
-                raise RuntimeError("the demo ended")
-            text += line
-        self.password = dict(re.findall(r"account\s+(\S+)\s+password (\S+)", text))
+        super().__init__(folder, "0")
 
     def deliver(self, data, to=ALICE):
         """From elsewhere, at port 25."""
         with smtplib.SMTP("127.0.0.1", 25, "mx.there.test", 60) as session:
             session.sendmail("carol@there.test", [to], data, ["BODY=8BITMIME"])
-
-    def stop(self):
-        self.process.terminate()
-        self.process.communicate(timeout=60)
-        return self.process.returncode
 
 
 class Eye:
