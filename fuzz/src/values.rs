@@ -335,9 +335,13 @@ fn quoted_line(line: &[u8], ends: bool, out: &mut Vec<u8>) {
                 }
                 let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
                 match &rest[padding..] {
-                    [] if ends || padding < limits::FIELD_NAME => return,
+                    _ if padding > limits::FIELD_NAME => {
+                        out.push(b'=');
+                        at += 1;
+                    }
+                    [] => return,
                     [b'\r'] if ends => return,
-                    [b'\r', ..] if padding < limits::FIELD_NAME => at += padding + 2,
+                    [b'\r', ..] => at += padding + 2,
                     _ => {
                         out.push(b'=');
                         at += 1;

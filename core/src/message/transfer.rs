@@ -173,7 +173,14 @@ fn quoted_octet(octet: u8, blanks: &mut Vec<u8>, escape: &mut Escape, out: &mut 
             blanks.clear();
             *escape = Escape::None;
         }
-        (Escape::Sign, b' ' | b'\t') => hold_blank(octet, blanks, out),
+        (Escape::Sign, b' ' | b'\t') => {
+            // Nobody adds so many: it is no line break.
+            if blanks.len() == limits::FIELD_NAME {
+                out.push(b'=');
+                *escape = Escape::None;
+            }
+            hold_blank(octet, blanks, out);
+        }
         (Escape::Sign, _) if blanks.is_empty() && octet.is_ascii_hexdigit() => *escape = Escape::Digit(octet),
         (Escape::Digit(first), _) if octet.is_ascii_hexdigit() => {
             out.push(hex(first) << 4 | hex(octet));
@@ -256,6 +263,20 @@ mod tests {
             let plain: Vec<u8> = plain.chars().map(|c| c as u32 as u8).collect();
             for piece in [1, 2, 100] {
                 assert_eq!(decoded(Encoding::QuotedPrintable, text.as_bytes(), piece), plain, "{text}");
+            }
+        }
+        // Blanks behind a sign, as many as are held, and one more.
+        for (blanks, plain) in [
+            (limits::FIELD_NAME, "ab".into()),
+            (limits::FIELD_NAME + 1, alloc::format!("a={:998}\r\nb", "")),
+        ] {
+            let text = alloc::format!("a={:blanks$}\r\nb", "");
+            for piece in [1, 7, 2000] {
+                assert_eq!(
+                    decoded(Encoding::QuotedPrintable, text.as_bytes(), piece),
+                    plain.as_bytes(),
+                    "{blanks}"
+                );
             }
         }
     }
