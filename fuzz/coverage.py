@@ -110,7 +110,7 @@ def of_targets(names, missing):
         rows = [line.split() for line in table if not line.startswith("#")]
     binaries = build(["-p", "pillarbox-tests", "--test", "seeds"])
     good = True
-    for name, _, *places in rows:
+    for name, _, _, *places in rows:
         if places == ["-"] or (names and name not in names):
             continue
         with tempfile.TemporaryDirectory() as folder:

@@ -18,8 +18,9 @@ spent() {
 }
 for target in $targets; do
   work=$(mktemp -d)
-  dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
-  options=(-max_total_time="$((10 * seconds))" -max_len=20000 -timeout=100 -keep_seed=1 -artifact_prefix="$work/")
+  row=$(awk -v target="$target" '$1 == target { print $2, $3 }' targets.txt)
+  read -r dictionary length <<<"$row"
+  options=(-max_total_time="$((10 * seconds))" -max_len="$length" -timeout=100 -keep_seed=1 -artifact_prefix="$work/")
   if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   mkdir "$work/corpus"
   spent

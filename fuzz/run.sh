@@ -16,15 +16,18 @@ binaries=target/$(rustc -vV | sed -n 's/^host: //p')/release
 export binaries
 
 run() {
-  local target=$1 seeds=seeds/$1 length=20000 dictionary
+  local target=$1 seeds=seeds/$1 row dictionary=- length=66
   mkdir -p "target/corpus/$target" "artifacts/$target"
-  # 20000: longer than the budget of an IMAP command before login. A world has 16 transitions of four bytes.
-  if [ "$target" = world ]; then seeds=world/seeds length=66; fi
+  row=$(awk -v target="$target" '$1 == target { print $2, $3 }' targets.txt)
+  if [ "$target" = world ]; then
+    seeds=world/seeds # 66: it has 16 transitions of four octets
+  else
+    read -r dictionary length <<<"$row"
+  fi
   local options=(-max_total_time="$seconds" -max_len="$length" -timeout=10 -keep_seed=1 -print_final_stats=1)
   options+=(-artifact_prefix="artifacts/$target/")
   if [ -n "${FUZZ_SEED:-}" ]; then options+=(-seed="$FUZZ_SEED"); fi # much the same run again
-  dictionary=$(awk -v target="$target" '$1 == target { print $2 }' targets.txt)
-  if [ "${dictionary:--}" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
+  if [ "$dictionary" != - ]; then options+=(-dict="dictionaries/$dictionary.dict"); fi
   "$binaries/$target" "${options[@]}" "target/corpus/$target" "$seeds"
 }
 

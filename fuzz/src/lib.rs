@@ -65,6 +65,9 @@ macro_rules! program {
         libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
             $crate::mutate::mutate(data, size, max, $dictionary, seed)
         });
+        libfuzzer_sys::fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
+            $crate::mutate::cross(one, other, out, seed)
+        });
     };
 }
 

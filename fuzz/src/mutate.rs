@@ -13,6 +13,40 @@ pub fn mutate(data: &mut [u8], size: usize, max: usize, dictionary: &str, seed: 
     changed.len()
 }
 
+/// Writes `one` with something of `other` to `out`: how many octets.
+#[cfg(feature = "libfuzzer")]
+pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
+    let mut crossed = crossed(one, other, seed);
+    crossed.truncate(out.len());
+    out[..crossed.len()].copy_from_slice(&crossed);
+    crossed.len()
+}
+
+/// `one` with lines or words of `other`, which follow from `seed`.
+pub fn crossed(one: &[u8], other: &[u8], seed: u32) -> Vec<u8> {
+    let mut random = Random(u64::from(seed) << 1 | 1);
+    if random.below(3) == 0 {
+        let (places, others) = (lines(one), lines(other));
+        if places.len() < 2 || others.len() < 2 {
+            return one.to_vec();
+        }
+        let (here, there) = (some_lines(&places, &mut random), some_lines(&others, &mut random));
+        let (before, behind) = match random.below(3) {
+            0 => (here.start, here.end),
+            1 => (here.start, here.start),
+            _ => (here.end, here.end),
+        };
+        return [&one[..before], &other[there], &one[behind..]].concat();
+    }
+    let such = any_words(&mut random);
+    let (words, others) = (runs(one, such), runs(other, such));
+    if words.is_empty() || others.is_empty() {
+        return one.to_vec();
+    }
+    let (at, from) = (words[random.below(words.len())].clone(), some_words(&others, &mut random));
+    put(one, at, other, from, &mut random)
+}
+
 /// The words of a dictionary of libFuzzer's.
 fn words(dictionary: &str) -> Vec<&str> {
     let quoted = dictionary
@@ -149,22 +183,39 @@ fn number(input: &[u8], random: &mut Random) -> Vec<u8> {
 /// Up to three words in the place of one, or behind it (with what stands before them, a blank or a comma), or a word less. Words are
 /// between blanks, or between anything that is no letter or digit.
 fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
-    let words = match random.below(2) {
-        0 => runs(input, |byte| byte > b' '),
-        _ => runs(input, |byte| byte.is_ascii_alphanumeric() || byte > 0x7f),
-    };
+    let words = runs(input, any_words(random));
     if words.is_empty() {
         return input.to_vec();
     }
-    let [at, first] = [0; 2].map(|_| random.below(words.len()));
-    let (at, last) = (words[at].clone(), (first + random.below(3)).min(words.len() - 1));
-    let from = words[first].start..words[last].end;
-    let led = &input[from.start.saturating_sub(1)..from.end];
-    match random.below(4) {
-        0 => [&input[..at.start], &input[from], &input[at.end..]].concat(),
-        1 => [&input[..at.end], &input[from], &input[at.end..]].concat(),
-        2 => [&input[..at.start], input.get(at.end + 1..).unwrap_or_default()].concat(),
-        _ => [&input[..at.end], led, &input[at.end..]].concat(),
+    let (at, from) = (words[random.below(words.len())].clone(), some_words(&words, random));
+    if random.below(4) == 0 {
+        return [&input[..at.start], input.get(at.end + 1..).unwrap_or_default()].concat();
+    }
+    put(input, at, input, from, random)
+}
+
+/// What words are made of: anything but blanks, or letters and digits.
+fn any_words(random: &mut Random) -> fn(u8) -> bool {
+    match random.below(2) {
+        0 => |byte| byte > b' ',
+        _ => |byte| byte.is_ascii_alphanumeric() || byte > 0x7f,
+    }
+}
+
+/// From one to three words, as a range of octets.
+fn some_words(words: &[std::ops::Range<usize>], random: &mut Random) -> std::ops::Range<usize> {
+    let first = random.below(words.len());
+    let last = (first + random.below(3)).min(words.len() - 1);
+    words[first].start..words[last].end
+}
+
+/// Words of `other` in the place of one of `input`, or behind it, with what stands before them or without.
+fn put(input: &[u8], at: std::ops::Range<usize>, other: &[u8], from: std::ops::Range<usize>, random: &mut Random) -> Vec<u8> {
+    let led = from.start.saturating_sub(1)..from.end;
+    match random.below(3) {
+        0 => [&input[..at.start], &other[from], &input[at.end..]].concat(),
+        1 => [&input[..at.end], &other[from], &input[at.end..]].concat(),
+        _ => [&input[..at.end], &other[led], &input[at.end..]].concat(),
     }
 }
 
@@ -214,9 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn what_two_inputs_have_comes_together() {
+        let (one, other) = (b"a UID FETCH 1 FLAGS\r\n", b"b FETCH 2 BINARY.SIZE[3]\r\nc NOOP\r\n");
+        let crossed: Vec<Vec<u8>> = (0..5000).map(|seed| crossed(one, other, seed)).collect();
+        for wanted in [
+            "a UID FETCH 1 BINARY.SIZE[3]\r\n",
+            "a UID FETCH 1 FLAGS\r\nc NOOP\r\n",
+            "a UID FETCH 1 FLAGS FETCH\r\n",
+        ] {
+            assert!(crossed.iter().any(|out| out == wanted.as_bytes()), "{wanted}");
+        }
+    }
+
+    #[test]
     fn anything_can_be_changed() {
         for input in [&b""[..], b"\n", b"x", b"1", b" \n\n", b"a {99999999999999999999}\r\n1"] {
             (0..500).for_each(|seed| drop(changed(input, "\"a b-c\"", seed)));
+            (0..500).for_each(|seed| drop(crossed(input, b"x y\n", seed)));
+            (0..500).for_each(|seed| drop(crossed(b"x y\n", input, seed)));
         }
     }
 }

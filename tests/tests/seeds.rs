@@ -75,7 +75,11 @@ fn every_target_is_complete() {
     for line in table.lines().filter(|line| !line.starts_with('#')) {
         let mut words = line.split_whitespace();
         let (name, dictionary) = (words.next().expect("a target"), words.next().expect("a dictionary or -"));
+        let length: u64 = words.next().and_then(|word| word.parse().ok()).expect("a length");
         listed.insert(name.to_string());
+        for seed in files(&fuzz().join("seeds").join(name)) {
+            assert!(fs::metadata(&seed).expect("a seed").len() <= length, "{}", seed.display());
+        }
         assert!(
             dictionary == "-" || fuzz().join(format!("dictionaries/{dictionary}.dict")).is_file(),
             "{line}"
