@@ -48,10 +48,11 @@ function urlDone() {
   return { promise, listener };
 }
 
-function copyDone() {
+/** A promise, and the listener to a copy that keeps it; `more` of it listens to other things, and may reject. */
+function copyDone(interfaces = [], more = () => ({})) {
   const { promise, resolve, reject } = Promise.withResolvers();
   const listener = {
-    QueryInterface: ChromeUtils.generateQI(["nsIMsgCopyServiceListener"]),
+    QueryInterface: ChromeUtils.generateQI(["nsIMsgCopyServiceListener", ...interfaces]),
     onStartCopy() {},
     onProgress() {},
     setMessageKey() {},
@@ -63,8 +64,9 @@ function copyDone() {
         reject(new Error(`copy: status ${status.toString(16)}`));
       }
     },
+    ...more(reject),
   };
-  return { promise, listener };
+  return { promise, listener, reject };
 }
 
 function serverOf(user) {
@@ -312,11 +314,8 @@ async function write(user, to, subject, body, draft) {
   fields.from = identity.fullAddress;
   fields.to = to;
   fields.subject = subject;
-  const { promise, resolve, reject } = Promise.withResolvers();
-  const listener = {
-    QueryInterface: ChromeUtils.generateQI(["nsIMsgSendListener", "nsIMsgCopyServiceListener"]),
+  const { promise, listener, reject } = copyDone(["nsIMsgSendListener"], reject => ({
     onStartSending() {},
-    onProgress() {},
     onStatus() {},
     onSendProgress() {},
     onStopSending(id, status) {
@@ -331,17 +330,7 @@ async function write(user, to, subject, body, draft) {
     onSendNotPerformed() {
       reject(new Error("not sent"));
     },
-    onStartCopy() {},
-    setMessageKey() {},
-    getMessageId: () => null,
-    onStopCopy(status) {
-      if (Components.isSuccessCode(status)) {
-        resolve();
-      } else {
-        reject(new Error(`the copy: status ${status.toString(16)}`));
-      }
-    },
-  };
+  }));
   const send = Cc["@mozilla.org/messengercompose/send;1"].createInstance(Ci.nsIMsgSend);
   const mode = draft ? Ci.nsIMsgSend.nsMsgSaveAsDraft : Ci.nsIMsgSend.nsMsgDeliverNow;
   const kind = draft ? Ci.nsIMsgCompType.Draft : Ci.nsIMsgCompType.New;
