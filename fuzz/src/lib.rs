@@ -62,11 +62,12 @@ macro_rules! program {
     };
     ($name:ident, $dictionary:expr) => {
         libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $crate::$name(bytes));
+        static ENTRIES: std::sync::LazyLock<Vec<Vec<u8>>> = std::sync::LazyLock::new(|| $crate::mutate::entries($dictionary));
         libfuzzer_sys::fuzz_mutator!(|data: &mut [u8], size: usize, max: usize, seed: u32| {
-            $crate::mutate::mutate(data, size, max, $dictionary, seed)
+            $crate::mutate::mutate(data, size, max, &ENTRIES, seed)
         });
         libfuzzer_sys::fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| {
-            $crate::mutate::cross(one, other, out, seed)
+            $crate::mutate::cross(one, other, out, &ENTRIES, seed)
         });
     };
 }

@@ -3,20 +3,26 @@
 
 /// Changes the first `size` octets of `data` to at most `max`, how many: text by lines and words, or octets as libFuzzer does.
 #[cfg(feature = "libfuzzer")]
-pub fn mutate(data: &mut [u8], size: usize, max: usize, dictionary: &str, seed: u32) -> usize {
+pub fn mutate(data: &mut [u8], size: usize, max: usize, entries: &[Vec<u8>], seed: u32) -> usize {
     if seed % 2 == 0 {
         return libfuzzer_sys::fuzzer_mutate(data, size, max);
     }
-    let mut changed = changed(&data[..size], dictionary, seed / 2);
+    let mut changed = changed(&data[..size], entries, seed / 2);
     changed.truncate(max);
     data[..changed.len()].copy_from_slice(&changed);
     changed.len()
 }
 
-/// Writes `one` with something of `other` to `out`: how many octets.
+/// Writes `one` with something of `other` to `out`, how many octets; now and then, since libFuzzer crosses every other time: else it
+/// is changed alone.
 #[cfg(feature = "libfuzzer")]
-pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], seed: u32) -> usize {
-    let mut crossed = crossed(one, other, seed);
+pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], entries: &[Vec<u8>], seed: u32) -> usize {
+    if seed % 4 != 0 {
+        let (size, max) = (one.len().min(out.len()), out.len());
+        out[..size].copy_from_slice(&one[..size]);
+        return mutate(out, size, max, entries, seed / 4);
+    }
+    let mut crossed = crossed(one, other, seed / 4);
     crossed.truncate(out.len());
     out[..crossed.len()].copy_from_slice(&crossed);
     crossed.len()
@@ -47,26 +53,42 @@ pub fn crossed(one: &[u8], other: &[u8], seed: u32) -> Vec<u8> {
     put(one, at, other, from, &mut random)
 }
 
-/// The words of a dictionary of libFuzzer's.
-fn words(dictionary: &str) -> Vec<&str> {
+/// The entries of a dictionary in libFuzzer's form, without their quotes and escapes.
+pub fn entries(dictionary: &str) -> Vec<Vec<u8>> {
     let quoted = dictionary
         .lines()
         .filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
-    let words = quoted.flat_map(|entry| entry.split(|c: char| !c.is_ascii_alphanumeric()));
-    words.filter(|word| word.len() > 1 && !word.starts_with('x')).collect()
+    quoted.map(|entry| unescaped(entry.as_bytes())).collect()
+}
+
+fn unescaped(mut rest: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    while let Some((first, behind)) = rest.split_first() {
+        let octet = behind
+            .get(1..3)
+            .and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        let (byte, taken) = match (first, behind.first(), octet) {
+            (b'\\', Some(b'x'), Some(octet)) => (octet, 4),
+            (b'\\', Some(second), _) => (*second, 2),
+            _ => (*first, 1),
+        };
+        out.push(byte);
+        rest = &rest[taken..];
+    }
+    out
 }
 
 /// One change of `input`, which follows from `seed`.
-pub fn changed(input: &[u8], dictionary: &str, seed: u32) -> Vec<u8> {
+pub fn changed(input: &[u8], entries: &[Vec<u8>], seed: u32) -> Vec<u8> {
     let mut random = Random(u64::from(seed) << 1 | 1);
-    match random.below(10) {
-        9 => steer(input, &mut random),
-        8 => known_word(input, dictionary, &mut random),
+    match random.below(12) {
         0 | 1 => repeat_lines(input, &mut random),
         2 => drop_lines(input, &mut random),
         3 | 4 => number(input, &mut random),
         5 | 6 => word(input, &mut random),
-        _ => lengthen(input, &mut random),
+        7 => lengthen(input, &mut random),
+        8 => steer(input, &mut random),
+        _ => known_word(input, entries, &mut random),
     }
 }
 
@@ -194,10 +216,11 @@ fn word(input: &[u8], random: &mut Random) -> Vec<u8> {
     put(input, at, input, from, random)
 }
 
-/// What words are made of: anything but blanks, or letters and digits.
+/// What words are made of: anything but blanks; but what parts addresses and values; or letters and digits.
 fn any_words(random: &mut Random) -> fn(u8) -> bool {
-    match random.below(2) {
-        0 => |byte| byte > b' ',
+    match random.below(4) {
+        0 | 1 => |byte| byte > b' ',
+        2 => |byte| byte > b' ' && !b"@<>(),;=".contains(&byte),
         _ => |byte| byte.is_ascii_alphanumeric() || byte > 0x7f,
     }
 }
@@ -219,14 +242,25 @@ fn put(input: &[u8], at: std::ops::Range<usize>, other: &[u8], from: std::ops::R
     }
 }
 
-/// A word of the dictionary in the place of another.
-fn known_word(input: &[u8], dictionary: &str, random: &mut Random) -> Vec<u8> {
-    let (known, words) = (words(dictionary), runs(input, |byte| byte.is_ascii_alphanumeric()));
-    if known.is_empty() || words.is_empty() {
+/// An entry of the dictionary, or a word of it, in the place of a word or behind it.
+fn known_word(input: &[u8], entries: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let words = runs(input, any_words(random));
+    if entries.is_empty() || words.is_empty() {
         return input.to_vec();
     }
-    let (known, at) = (known[random.below(known.len())], words[random.below(words.len())].clone());
-    [&input[..at.start], known.as_bytes(), &input[at.end..]].concat()
+    let (entry, at) = (
+        &entries[random.below(entries.len())],
+        words[random.below(words.len())].clone(),
+    );
+    let parts = runs(entry, |byte| byte.is_ascii_alphanumeric());
+    let known = match random.below(3) {
+        0 if !parts.is_empty() => &entry[parts[random.below(parts.len())].clone()],
+        _ => entry,
+    };
+    match random.below(2) {
+        0 => [&input[..at.start], known, &input[at.end..]].concat(),
+        _ => [&input[..at.end], known, &input[at.end..]].concat(),
+    }
 }
 
 /// Another first octet.
@@ -278,9 +312,16 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_told_without_their_escapes() {
+        let dictionary = "# Some.\n\"\\x0d\\x0a\"\nname=\"x\"\n\"a\\\\\\\"b\"\n";
+        assert_eq!(entries(dictionary), [b"\r\n".to_vec(), b"a\\\"b".to_vec()]);
+    }
+
+    #[test]
     fn anything_can_be_changed() {
+        let entries = entries("\"a b-c\"\n\"\\x0a\"");
         for input in [&b""[..], b"\n", b"x", b"1", b" \n\n", b"a {99999999999999999999}\r\n1"] {
-            (0..500).for_each(|seed| drop(changed(input, "\"a b-c\"", seed)));
+            (0..500).for_each(|seed| drop(changed(input, &entries, seed)));
             (0..500).for_each(|seed| drop(crossed(input, b"x y\n", seed)));
             (0..500).for_each(|seed| drop(crossed(b"x y\n", input, seed)));
         }
