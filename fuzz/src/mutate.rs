@@ -17,12 +17,12 @@ pub fn mutate(data: &mut [u8], size: usize, max: usize, entries: &[Vec<u8>], see
 /// is changed alone.
 #[cfg(feature = "libfuzzer")]
 pub fn cross(one: &[u8], other: &[u8], out: &mut [u8], entries: &[Vec<u8>], seed: u32) -> usize {
-    if seed % 4 != 0 {
+    if seed % 2 != 0 {
         let (size, max) = (one.len().min(out.len()), out.len());
         out[..size].copy_from_slice(&one[..size]);
-        return mutate(out, size, max, entries, seed / 4);
+        return mutate(out, size, max, entries, seed / 2);
     }
-    let mut crossed = crossed(one, other, seed / 4);
+    let mut crossed = crossed(one, other, seed / 2);
     crossed.truncate(out.len());
     out[..crossed.len()].copy_from_slice(&crossed);
     crossed.len()
